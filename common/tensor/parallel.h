@@ -1,0 +1,10 @@
+/** Work shared by threads over *fixed* tiles: how work is cut depends on shapes alone, never on the number of threads,
+ *  so that every result has the same bits for every thread count. */
+#ifndef TX_TENSOR_PARALLEL_H
+#define TX_TENSOR_PARALLEL_H
+#include "common/base/base.h"
+void tx_threads_set(int n);                          /**< 1 or more; call once at start (OpenMP and BLAS are told) */
+int  tx_threads(void);
+/** fn(ctx, i) for i in [0, n_tile), in any order and on any thread; nested calls run serially. */
+void tx_parallel(size_t n_tile, void (*fn)(void *ctx, size_t tile), void *ctx);
+#endif

@@ -1,0 +1,43 @@
+/** Reverse-mode differentiation by a tape that runs as it records.
+ *  A backward rule *emits ops on the same tape*, so gradients can be differentiated again. Values live in the tape's
+ *  arena until tx_tape_reset. */
+#ifndef TX_TENSOR_TAPE_H
+#define TX_TENSOR_TAPE_H
+#include "common/tensor/arena.h"
+#include "common/tensor/tensor.h"
+enum { TX_MAX_IN = 6 };
+typedef struct tx_tape tx_tape;
+typedef struct tx_node tx_node;
+typedef const tx_node *tx_var;                            /**< handle; dies at tx_tape_reset */
+
+typedef struct tx_attr { real f, f2; size_t n, n2; const void *p; } tx_attr; /**< constants of an op, its own meaning */
+
+/** One differentiable operation. Adding one = one static const struct, anywhere, even inside a model's folder. */
+typedef struct tx_op {
+    const char *name;
+    int         n_in;
+    /** Compute y from in[]; y->v.x is uninitialised arena memory of the right shape. A fused op may leave what its
+     *  gradient needs in arena memory at y->saved. */
+    void (*eval)(tx_tape *t, tx_node *y);
+    /** Given dy (shape of y), store in dx[j] the gradient for input j by emitting ops. On entry dx[j] is NULL; want[j]
+     *  says whether it is needed; an unwanted one is left NULL. A NULL rule: not differentiable (asking aborts). */
+    void (*vjp)(tx_tape *t, tx_var y, tx_var dy, const bool want[], tx_var dx[]);
+} tx_op;
+
+struct tx_node { tx_tensor v; const tx_op *op; tx_var in[TX_MAX_IN]; tx_attr a; void *saved; int index; };
+
+tx_tape  *tx_tape_new(size_t reserve_bytes);
+void      tx_tape_free(tx_tape *t);
+void      tx_tape_reset(tx_tape *t);                      /**< forget all nodes; keeps the memory */
+tx_arena *tx_tape_arena(tx_tape *t);
+size_t    tx_tape_growths(const tx_tape *t);              /**< system allocations of the tape and its arena so far */
+tx_var    tx_leaf(tx_tape *t, tx_tensor v);               /**< borrow caller memory, which outlives the tape's step */
+tx_tensor tx_tape_tensor(tx_tape *t, size_t rows, size_t cols); /**< uninitialised arena memory, to fill and make a leaf of */
+tx_var    tx_apply(tx_tape *t, const tx_op *op, tx_shape shape, tx_var const in[], tx_attr a);
+
+/** out[k] = d(sum y)/d wrt[k], same shape as wrt[k]; zeros where y does not depend on it. Work is done only on paths
+ *  from y to wrt: no requires-grad flags, no detach, no zero-grad. */
+void      tx_grad(tx_tape *t, tx_var y, tx_var const wrt[], int n, tx_var out[]);
+/** The same with a given cotangent: out[k] = sum_i c_i d y_i / d wrt[k]; c has the shape of y. */
+void      tx_vjp(tx_tape *t, tx_var y, tx_var c, tx_var const wrt[], int n, tx_var out[]);
+#endif
