@@ -1,0 +1,97 @@
+/** The interface of every model. Adding one: a folder models/FAMILY/ with NAME.c that defines `const tx_model_ops
+ *  tx_model_NAME`, a README.md, and one line in models/models.def. */
+#ifndef TX_MODEL_MODEL_H
+#define TX_MODEL_MODEL_H
+#include "common/data/view.h"
+#include "common/tensor/layers.h"
+#include "common/tensor/optim.h"
+
+enum { TX_MAX_NETS = 4, TX_MAX_METRICS = 8 };
+typedef struct tx_model tx_model;
+
+/** Spaces a model can be a distribution over: an OR of these. */
+enum { TX_ON_BINARY = 1 /* {0,1}^D */, TX_ON_LEVELS = 2 /* {0..K-1}^D, K > 2 */, TX_ON_REAL = 4 /* R^D or a box in it */ };
+
+/** What a custom training step may use. Everything random in it comes from `rng`, already folded with the step. */
+typedef struct tx_step {
+    tx_tape *tape;                                        /**< reset by the caller before the step; the model may reset it again */
+    tx_rng   rng;
+    uint64_t number;                                      /**< optimiser steps before this one, from 0 */
+    double   rate;                                        /**< scheduled learning rate of this step */
+    double   clip_norm, weight_decay;                     /**< as tx_optim_step takes them */
+} tx_step;
+/** What a step reports; averaged over an epoch and stored as a curve of that name. The first is the objective. */
+typedef struct tx_metrics { int n; struct { const char *name; double value; } m[TX_MAX_METRICS]; } tx_metrics;
+
+/** A model family. A NULL function means "cannot": capabilities are read off the table, never declared twice. */
+typedef struct tx_model_ops {
+    const char *name, *summary, *citation;                /**< citation: key of paper/references.bib */
+    const char *taxonomy_path;                            /**< "explicit/tractable/fvbn" */
+    unsigned    spaces;                                   /**< OR of TX_ON_* */
+    size_t      state_size, config_size;                  /**< allocated and zeroed by the framework */
+    const tx_option *options;
+    /** Optional: settings that cannot work together or on this space are TX_ECONFIG with a message; m->config and
+     *  m->space are set. */
+    tx_status (*check)(const tx_model *m);
+    /** Make m->net[] (tx_params_new) in order, m->n_net, and declare weights; the framework seals them from the run's seed. */
+    void      (*build)(tx_model *m);
+    /** Optional: after sealing, e.g. output biases from m->space->mean. */
+    void      (*init)(tx_model *m);
+    void      (*destroy)(tx_model *m);                    /**< NULL unless the state owns memory */
+
+    /** Per-example log p(x), nats on m->space, [n,d] -> [n,1]. Exact: *the* definition of a model that has it. */
+    tx_var    (*log_prob)(tx_model *m, tx_tape *t, tx_var x);
+    /** Per-example evidence lower bound with its own noise, [n,d] -> [n,1]; row i uses noise (r, first + i) only. */
+    tx_var    (*elbo)(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_var x);
+    /** log p(x,z) - log q(z|x) with one z ~ q, [n,d] -> [n,1]; rows as above: importance weights. */
+    tx_var    (*log_weight)(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_var x);
+    /** Samples first..first+n-1 into x[n,d]; sample i is a function of (r, i). The tape is reset by the caller. */
+    void      (*sample)(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x);
+    /** Expected pixel values of the same samples (a picture of a Bernoulli's mean), optional; same contract as sample. */
+    void      (*sample_mean)(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x);
+    double    (*sequential_steps)(const tx_model *m);     /**< of one sample: D for autoregressive models; NULL means 1 */
+    /** Bijections: x -> z and back, same shape. */
+    tx_var    (*encode)(tx_model *m, tx_tape *t, tx_var x);
+    tx_var    (*decode)(tx_model *m, tx_tape *t, tx_var z);
+    /** Training. Default (both NULL): ascend the batch mean of log_prob, else of elbo, over all nets at once.
+     *  train_step: one step on the batch x[n,d]; TX_EDIVERGED with the term's name on a non-finite value.
+     *  fit: closed form or EM, instead of epochs of steps. */
+    tx_status (*train_step)(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out);
+    tx_status (*fit)(tx_model *m, const tx_view *v, uint64_t seed);
+} tx_model_ops;
+
+struct tx_model {
+    const tx_model_ops *ops;
+    void           *state, *config;                       /**< the model's own structs */
+    const tx_space *space;                                /**< borrowed from the view */
+    int             n_net;
+    tx_params      *net[TX_MAX_NETS];
+    tx_optim       *optim[TX_MAX_NETS];                   /**< NULL until tx_model_train_with */
+};
+
+/** models/registry.c expands models.def; common/ sees it through this list. NULL-terminated. */
+extern const tx_model_ops *const tx_model_list[];
+const tx_model_ops *tx_model_find(const char *name);      /**< NULL if there is none */
+
+/** NULL if the model can be trained on this space, else the reason ("nice needs a density: 'binarised' is counting"). */
+const char *tx_model_unfit(const tx_model_ops *ops, const tx_space *space, char *buf, size_t size);
+/** Build and initialise from stream named(root(seed), "init"). `config` (ops->config_size) is copied; `space` must outlive
+ *  the model. TX_ECONFIG from ops->check; *out untouched then. */
+tx_status tx_model_new(tx_model **out, const tx_model_ops *ops, const void *config, const tx_space *space, uint64_t seed);
+void      tx_model_free(tx_model *m);                     /**< NULL is allowed */
+void      tx_model_train_with(tx_model *m, const tx_optim_ops *o, const void *config); /**< one optimiser a net */
+void      tx_model_bind(tx_model *m, tx_tape *t);         /**< tx_tape_reset and bind every net */
+size_t    tx_model_size(const tx_model *m);               /**< parameters in all */
+/** One step: ops->train_step or the default. */
+tx_status tx_model_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out);
+/** Descend `loss` [any shape, summed] for one net with its optimiser: for custom steps. TX_EDIVERGED naming `what`. */
+tx_status tx_model_descend(tx_model *m, tx_step *s, int net, tx_var loss, const char *what);
+/** Samples first..first+n-1 in chunks of a fixed size; resets the tape. mean: use sample_mean where the model has it. */
+void      tx_model_sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, size_t n, bool mean, real x[]);
+/** Selection on valid: which score, if any. */
+typedef enum tx_score { TX_SCORE_NONE, TX_SCORE_LOG_PROB, TX_SCORE_ELBO } tx_score;
+tx_score    tx_model_score(const tx_model_ops *ops);
+const char *tx_score_name(tx_score s);                    /**< "none", "exact", "elbo" */
+/** log_prob or elbo of rows x[n,d] into value[n] (nats in the model's space), in one bound tape pass. */
+void      tx_model_evaluate(tx_model *m, tx_tape *t, tx_score s, tx_rng r, uint64_t first, tx_tensor x, double value[]);
+#endif

@@ -1,0 +1,9 @@
+/** checkpoint.h5: a trainer's state, streamed and uncompressed, committed atomically and checksummed. */
+#ifndef TX_STORE_CHECKPOINT_H
+#define TX_STORE_CHECKPOINT_H
+#include "common/model/train.h"
+/** `identity`: text that must be equal to continue (resolved config + data hash + version); stored whole. */
+tx_status tx_checkpoint_write(const char *path, const char *identity, tx_trainer *t);
+/** TX_ENOINPUT: there is none. TX_EDATA: damaged, or of another identity (the message names the first difference). */
+tx_status tx_checkpoint_read(const char *path, const char *identity, tx_trainer *t);
+#endif

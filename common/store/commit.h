@@ -1,0 +1,13 @@
+/** The one way in which a file gets its final name: whole, or not at all.
+ *  O_EXCL temporary beside the target -> write -> fsync -> close -> rename -> fsync of the folder. */
+#ifndef TX_STORE_COMMIT_H
+#define TX_STORE_COMMIT_H
+#include "common/base/base.h"
+/** Errors: TX_ECREATE when the temporary cannot be made, TX_EIO when writing fails; then nothing is left behind and an
+ *  old file at `path` is untouched. */
+tx_status tx_commit(const char *path, const void *data, size_t bytes);
+/** Make a folder and its parents. TX_ECREATE naming the part that cannot be made. */
+tx_status tx_make_folders(const char *path);
+/** Can files be made in this (existing or yet to be made) folder? TX_ECREATE if not: asked before training starts. */
+tx_status tx_check_writable(const char *folder);
+#endif

@@ -1,0 +1,11 @@
+/** Pictures of samples: grids as PNG (libpng). */
+#ifndef TX_STORE_PNG_H
+#define TX_STORE_PNG_H
+#include "common/base/base.h"
+/** `n` pictures [n,height,width,channel] of u8 (channel 1 or 3) in rows of `columns`, a one-pixel frame between, each pixel
+ *  enlarged `zoom` times; committed at `path`. */
+tx_status tx_png_grid(const char *path, const uint8_t *picture, size_t n, size_t height, size_t width, size_t channel,
+                      size_t columns, size_t zoom);
+/** Data of two dimensions: points x[n,2] as dots in a square picture over [lo,hi]^2. */
+tx_status tx_png_points(const char *path, const real *x, size_t n, double lo, double hi, size_t size);
+#endif

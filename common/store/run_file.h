@@ -1,0 +1,65 @@
+/** result.h5: everything about one finished run, written once, whole. Layout: results/README.md. */
+#ifndef TX_STORE_RUN_FILE_H
+#define TX_STORE_RUN_FILE_H
+#include "common/model/estimate.h"
+#include "common/model/train.h"
+
+/** Named numbers with units: /metrics, /cost, /timing. */
+enum { TX_MAX_NUMBERS = 48 };
+typedef struct tx_numbers {
+    int n;
+    struct { char name[TX_NAME_MAX], unit[16], long_name[TX_NAME_MAX]; double value, error; } m[TX_MAX_NUMBERS]; /**< error NAN: none */
+} tx_numbers;
+void tx_numbers_add(tx_numbers *t, const char *name, const char *unit, double value, const char *long_name);
+double tx_numbers_get(const tx_numbers *t, const char *name); /**< NAN if absent */
+
+/** What a run gives to its file. Everything is borrowed. */
+typedef struct tx_run {
+    const json_t    *config;                              /**< the resolved config of this run, every default filled in */
+    const char      *label;                               /**< model name, or the label that tells two entries apart */
+    const char      *group;                               /**< label without its grid values: variants compete in it on valid */
+    const tx_model  *model;
+    const tx_view   *view;
+    int              seed;
+    tx_status        outcome;                             /**< TX_OK: complete; TX_EDIVERGED */
+    const char      *failure;                             /**< the message when diverged, else NULL */
+    const tx_curves *curves;                              /**< NULL for models without epochs */
+    tx_trainer_state training;
+    int              n_estimate;
+    const tx_estimate *estimate;                          /**< at most one for each (split, estimator name) */
+    size_t           n_sample;
+    const real      *sample;                              /**< [n_sample,dim] in the model's space */
+    const real      *sample_mean;                         /**< same shape, or NULL */
+    const double    *sample_log_likelihood;               /**< [n_sample] nats in the data's unit, or NULL */
+    tx_numbers       metrics, cost, timing;
+    const char      *start, *end;                         /**< ISO 8601 UTC */
+    int              threads;
+} tx_run;
+/** Builds the file in memory and commits it. `reproducible` leaves /timing and /provenance out. `sha256` receives
+ *  content_sha256 (may be NULL). */
+tx_status tx_run_write(const tx_run *r, const char *path, bool reproducible, char sha256[TX_SHA256_TEXT]);
+
+/** evaluation-NAME.h5: estimates made later of a finished run, beside it. `run_sha256`: content of the run it evaluates. */
+tx_status tx_evaluation_write(const char *path, const char *run_sha256, const json_t *config, int n, const tx_estimate e[]);
+
+/** What is read back of a run file: checked by its trailer before it is opened. Owned: tx_run_info_free. */
+typedef struct tx_run_info {
+    char    path[TX_TEXT_MAX];
+    char    label[TX_NAME_MAX], group[TX_NAME_MAX], model[TX_NAME_MAX], taxonomy_path[TX_NAME_MAX];
+    char    dataset[TX_NAME_MAX], view[TX_NAME_MAX], measure[16], status[16], failure[TX_TEXT_MAX];
+    char    content_sha256[TX_SHA256_TEXT], dataset_sha256[TX_SHA256_TEXT], view_sha256[TX_SHA256_TEXT];
+    int     seed;
+    json_t *config;
+    int     n_estimate;
+    tx_estimate *estimate;                                /**< those of evaluation-*.h5 beside the run are appended */
+    tx_numbers metrics, cost, timing;
+    double  best_score;                                   /**< selection score on valid, NAN without */
+    char    score[16];                                    /**< "exact", "elbo", "none" */
+    int     best_epoch, epochs;
+} tx_run_info;
+/** TX_EDATA where the file is damaged, foreign or of another major schema; TX_ENOINPUT. arrays: read the per-example ones. */
+tx_status tx_run_read(const char *path, bool arrays, tx_run_info *out);
+void      tx_run_info_free(tx_run_info *r);
+/** Fill a model's weights from /parameters: names and shapes must agree (TX_EDATA names the first that does not). */
+tx_status tx_run_load_parameters(const char *path, tx_model *m);
+#endif
