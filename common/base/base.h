@@ -56,9 +56,13 @@ void *tx_alloc(size_t count, size_t size);
 void *tx_realloc(void *old, size_t old_count, size_t new_count, size_t size); /**< same promises; new tail zeroed */
 char *tx_strdup(const char *s);                                              /**< same promises */
 
-/** Copy with truncation; always terminated. Returns true when all of `src` fitted. */
+/** What tx_alloc does when memory is out, for libraries that tell it by NULL: one line with `what`, exit code 71. */
+_Noreturn void tx_no_memory(const char *what);
+
+/** Copy with truncation (between UTF-8 characters); always terminated. Returns true when all of `src` fitted. */
 bool tx_copy_text(char *dst, size_t dst_size, const char *src);
-/** The candidate nearest to `word` by edit distance (NULL-terminated list), or NULL when none is near. */
+/** The candidate nearest to `word` by edit distance (NULL-terminated list), or NULL when none is near. A swap of
+ *  neighbours counts as one edit, case and '-' for '_' as none; the first of equals wins. */
 const char *tx_nearest(const char *word, const char *const candidate[]);
 
 #define TX_LEN(array) (sizeof(array) / sizeof *(array))

@@ -20,7 +20,8 @@ typedef struct tx_option {
     tx_option_type type;
     size_t         offset;   /**< offsetof in the config struct */
     const char    *dflt;     /**< default as YAML text, parsed like user input; lists "[500, 500]"; "" = empty string */
-    double         min, max; /**< inclusive range of numbers; min == max means no range. List length is 0..TX_LIST_MAX */
+    double         min, max; /**< inclusive range of numbers; min == max means no range. List length is 0..TX_LIST_MAX.
+                                  An infinite value is accepted only where min or max is infinite, NaN never */
     const char    *choices;  /**< "sgd|adam" for TX_OPT_CHOICE, else NULL */
     const char    *doc;      /**< one line: meaning, unit */
     const char    *source;   /**< paper and equation or section where it comes from; NULL if none */
@@ -30,11 +31,13 @@ typedef struct tx_option {
 typedef struct tx_option_set { const tx_option *table; void *config; } tx_option_set;
 
 void      tx_options_defaults(const tx_option table[], void *config); /**< a bad default aborts (the programmer's) */
-/** Set fields from the members of `map`. A member that no table knows and that `skip` (NULL-terminated names, may be
+/** Set fields from the members of `map`, in every table that knows the name; after a failure the fields of earlier members
+ *  are set. A number stands for a list of one. A member that no table knows and that `skip` (NULL-terminated names, may be
  *  NULL) does not list is TX_ECONFIG: "ORIGIN:LINE:COLUMN: unknown key 'hiden' ...: did you mean 'hidden'?". */
 tx_status tx_options_parse(const tx_option_set set[], int n_set, const tx_yaml *map, const char *origin,
                            const char *const skip[]);
-/** Members as a JSON object, every default filled in, in table order (new reference). */
+/** Members as a JSON object, every default filled in, in table order (new reference). tx_options_parse of its
+ *  text gives the same config; JSON has no infinity, so that one is the string "inf" or "-inf". */
 json_t   *tx_options_json(const tx_option table[], const void *config);
 const tx_option *tx_options_find(const tx_option table[], const char *name); /**< NULL if absent */
 const char *tx_option_choice(const tx_option *o, int index, char *buf, size_t size); /**< text of a choice */
