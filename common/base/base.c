@@ -74,7 +74,8 @@ void tx_no_memory(const char *what)
     _exit(TX_ESYSTEM);
 }
 
-static void *allocate(size_t bytes)
+/* Inlined, it makes gcc 12 believe that the result may point to `p`. */
+__attribute__((noinline)) static void *allocate(size_t bytes)
 {
     void *p = NULL;
     return posix_memalign(&p, ALIGNMENT, bytes ? bytes : 1) == 0 ? p : NULL;
