@@ -30,6 +30,9 @@ typedef struct tx_model_ops {
     unsigned    spaces;                                   /**< OR of TX_ON_* */
     size_t      state_size, config_size;                  /**< allocated and zeroed by the framework */
     const tx_option *options;
+    /** Settings at toy size for the contract battery (tests/test_contract.c), a YAML list of maps of options, each tried:
+     *  "[{hidden: [7]}, {hidden: [5, 6], masks: 3}]"; NULL: the defaults only. */
+    const char *toys;
     /** Optional: settings that cannot work together or on this space are TX_ECONFIG with a message; m->config and
      *  m->space are set. */
     tx_status (*check)(const tx_model *m);

@@ -1,0 +1,14 @@
+#include "common/likelihood/estimator.h"
+#include <string.h>
+
+extern const tx_estimator_ops tx_estimator_exact, tx_estimator_elbo, tx_estimator_parzen;
+
+const tx_estimator_ops *const tx_estimator_list[] = {&tx_estimator_exact, &tx_estimator_elbo, &tx_estimator_parzen,
+                                                     NULL};
+
+const tx_estimator_ops *tx_estimator_find(const char *name)
+{
+    for (int i = 0; tx_estimator_list[i]; i++)
+        if (strcmp(tx_estimator_list[i]->name, name) == 0) return tx_estimator_list[i];
+    return NULL;
+}

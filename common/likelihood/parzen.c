@@ -1,0 +1,217 @@
+/* Parzen-window estimate: the density of sample + N(0, sigma^2 I), a mixture of n_sample normals at samples of the
+ * model (Breuleux et al. 2011; protocol of Goodfellow et al. 2014): sigma from a logarithmic grid, chosen by the mean
+ * log-likelihood of the first n_valid rows of valid. In the data's unit. A biased estimate of that smoothed density:
+ * Theis et al. 2016 show how far it can mislead. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/likelihood/pass.h"
+#include "common/tensor/kernels.h"
+
+typedef struct parzen_config {
+    int n_sample, n_sigma, n_valid;
+    double sigma_min, sigma_max;
+} parzen_config;
+#define AT(field) offsetof(parzen_config, field)
+static const tx_option options[] = {
+    {"n_sample", TX_OPT_INT, AT(n_sample), "10000", 2, 1000000, NULL, "samples of the model that carry a kernel",
+     "Goodfellow et al. 2014"},
+    {"sigma_min", TX_OPT_REAL, AT(sigma_min), "0.1", 1e-6, 1e6, NULL, "smallest bandwidth tried, in the data's unit",
+     "Goodfellow et al. 2014"},
+    {"sigma_max", TX_OPT_REAL, AT(sigma_max), "1", 1e-6, 1e6, NULL, "largest bandwidth tried, in the data's unit",
+     "Goodfellow et al. 2014"},
+    {"n_sigma", TX_OPT_INT, AT(n_sigma), "10", 1, 1000, NULL, "bandwidths tried, equally spaced in their logarithm",
+     "Goodfellow et al. 2014"},
+    {"n_valid", TX_OPT_INT, AT(n_valid), "1000", 1, 1000000, NULL, "rows of valid that choose the bandwidth",
+     "Goodfellow et al. 2014"},
+    {0},
+};
+
+static const char *unfit(const tx_model_ops *m, const tx_view *v)
+{
+    if (!m->sample) return "cannot be sampled";
+    return v->space.measure == TX_LEBESGUE ? NULL : "a normal kernel puts no mass on discrete values";
+}
+
+enum { ROWS = 100 };
+/* Samples, less their mean: distances stay the same and keep their digits. */
+typedef struct kernels {
+    size_t n, dim;
+    real *x;        /* [n,dim] */
+    double *square; /* [n] |x|^2 */
+    double *centre; /* [dim] */
+} kernels;
+
+/* Rows in the data's unit, centred; square[i] = |row|^2. */
+static void centre_rows(const tx_view *v, const double centre[], size_t n, real *x, double *square)
+{
+    size_t d = v->space.dim;
+    if (v->ops->invert) v->ops->invert(v, n, x, x);
+    for (size_t i = 0; i < n; i++) {
+        square[i] = 0;
+        for (size_t j = 0; j < d; j++) {
+            x[i * d + j] = (real)((double)x[i * d + j] - centre[j]);
+            square[i] += (double)x[i * d + j] * (double)x[i * d + j];
+        }
+    }
+}
+
+static kernels draw_kernels(tx_model *m, const tx_view *v, size_t n, tx_rng r)
+{
+    size_t d = v->space.dim;
+    kernels k = {n, d, tx_alloc(n * d, sizeof(real)), tx_alloc(n, sizeof(double)), tx_alloc(d, sizeof(double))};
+    tx_tape *t = tx_tape_new(1 << 20);
+    double *zero = tx_alloc(d, sizeof *zero);
+    tx_model_sample(m, t, r, 0, n, false, k.x);
+    tx_tape_free(t);
+    centre_rows(v, zero, n, k.x, k.square); /* to the data's unit only */
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < d; j++) k.centre[j] += (double)k.x[i * d + j] / (double)n;
+    for (size_t i = 0; i < n; i++) {
+        k.square[i] = 0;
+        for (size_t j = 0; j < d; j++) {
+            k.x[i * d + j] = (real)((double)k.x[i * d + j] - k.centre[j]);
+            k.square[i] += (double)k.x[i * d + j] * (double)k.x[i * d + j];
+        }
+    }
+    free(zero);
+    return k;
+}
+
+static void free_kernels(kernels *k) { free(k->x), free(k->square), free(k->centre); }
+
+/* distance[i,j] = |row from+i - sample j|^2 for `rows` rows of a split. */
+static void distances(const kernels *k, const tx_view *v, tx_split s, size_t from, size_t rows, real *x, real *distance)
+{
+    double square[ROWS];
+    tx_view_range(v, s, from, rows, x, NULL);
+    centre_rows(v, k->centre, rows, x, square);
+    tx_gemm(false, true, rows, k->n, k->dim, -2, x, k->dim, k->x, k->dim, 0, distance, k->n);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < k->n; j++) {
+            real d = (real)((double)distance[i * k->n + j] + square[i] + k->square[j]);
+            distance[i * k->n + j] = d > 0 ? d : 0;
+        }
+}
+
+/* log (1/n) sum_j N(x_i; s_j, sigma^2 I); `scaled` [rows,n] keeps the exponents, for responsibilities. */
+static void log_density(const kernels *k, double sigma, size_t rows, const real *distance, real *scaled, double value[])
+{
+    real lse[ROWS];
+    double constant = -log((double)k->n) - (double)k->dim * (log(sigma) + 0.5 * log(2 * M_PI));
+    tx_vec_affine(rows * k->n, (real)(-0.5 / (sigma * sigma)), distance, 0, scaled);
+    tx_mat_logsumexp(rows, k->n, scaled, lse);
+    for (size_t i = 0; i < rows; i++) value[i] = (double)lse[i] + constant;
+}
+
+static double sigma_at(const parzen_config *c, int i)
+{
+    double share = c->n_sigma > 1 ? (double)i / (c->n_sigma - 1) : 0;
+    return c->sigma_min * pow(c->sigma_max / c->sigma_min, share);
+}
+
+static double choose_sigma(const parzen_config *c, const kernels *k, const tx_view *v, real *x, real *distance,
+                           real *scaled, size_t *used)
+{
+    size_t n = tx_rows_asked(v, TX_VALID, (size_t)c->n_valid);
+    double *sum = tx_alloc((size_t)c->n_sigma, sizeof *sum), value[ROWS];
+    for (size_t from = 0; from < n; from += ROWS) {
+        size_t rows = n - from < ROWS ? n - from : ROWS;
+        distances(k, v, TX_VALID, from, rows, x, distance);
+        for (int i = 0; i < c->n_sigma; i++) {
+            log_density(k, sigma_at(c, i), rows, distance, scaled, value);
+            for (size_t j = 0; j < rows; j++) sum[i] += value[j];
+        }
+    }
+    int best = 0;
+    for (int i = 1; i < c->n_sigma; i++)
+        if (sum[i] > sum[best]) best = i;
+    free(sum);
+    *used = n;
+    return sigma_at(c, best);
+}
+
+/* First-order (infinitesimal jackknife) errors from the responsibilities r_ij of sample j for row i, whose rows sum to
+ * one: of row i: sqrt(sum_j r_ij^2 - 1/n); of the mean: influence[j] = sum over rows of r_ij. Rows share their samples,
+ * so the error of the mean is not that of independent rows. */
+static void add_influence(const kernels *k, size_t rows, real *scaled, double value[], double constant,
+                          double influence[], double std_error[])
+{
+    for (size_t i = 0; i < rows; i++) {
+        real *a = scaled + i * k->n;
+        double square = 0;
+        tx_vec_affine(k->n, 1, a, (real)(constant - value[i]), a);
+        tx_vec_exp(k->n, a, a);
+        for (size_t j = 0; j < k->n; j++) {
+            influence[j] += (double)a[j];
+            square += (double)a[j] * (double)a[j];
+        }
+        double excess = square - 1 / (double)k->n;
+        std_error[i] = excess > 0 ? sqrt(excess) : 0;
+    }
+}
+
+static double influence_error(size_t n, const double influence[], size_t rows)
+{
+    double mean = 0, square = 0;
+    for (size_t j = 0; j < n; j++) mean += influence[j] / (double)n;
+    for (size_t j = 0; j < n; j++) square += (influence[j] - mean) * (influence[j] - mean);
+    return sqrt(square * (double)n / (double)(n - 1)) / (double)rows;
+}
+
+static void describe(const tx_model *m, double sigma, const parzen_config *c, size_t n_valid, tx_estimate *e)
+{
+    snprintf(e->evaluated_model, sizeof e->evaluated_model, "%s + N(0, %.4g^2 I)",
+             m->ops->log_prob || m->ops->elbo ? "sample" : "G(z)", sigma);
+    json_object_set_new(e->settings, "sigma", json_real(sigma));
+    json_object_set_new(e->settings, "sigma_min", json_real(c->sigma_min));
+    json_object_set_new(e->settings, "sigma_max", json_real(c->sigma_max));
+    json_object_set_new(e->settings, "n_sigma", json_integer(c->n_sigma));
+    json_object_set_new(e->settings, "n_sample", json_integer(c->n_sample));
+    json_object_set_new(e->settings, "n_valid", json_integer((json_int_t)n_valid));
+}
+
+static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split s, size_t n, tx_rng r,
+                     void (*progress)(void *ctx, double share), void *ctx, tx_estimate *out)
+{
+    const parzen_config *c = config;
+    double start = tx_seconds();
+    if (c->sigma_max < c->sigma_min)
+        return tx_fail(TX_ECONFIG, "parzen: sigma_max %g is less than sigma_min %g", c->sigma_max, c->sigma_min);
+    kernels k = draw_kernels(m, v, (size_t)c->n_sample, tx_rng_named(r, "parzen"));
+    real *x = tx_alloc(ROWS * k.dim, sizeof *x), *distance = tx_alloc(ROWS * k.n, sizeof *distance);
+    real *scaled = tx_alloc(ROWS * k.n, sizeof *scaled);
+    double *influence = tx_alloc(k.n, sizeof *influence);
+    size_t n_valid;
+    double sigma = choose_sigma(c, &k, v, x, distance, scaled, &n_valid);
+    double constant = -log((double)k.n) - (double)k.dim * (log(sigma) + 0.5 * log(2 * M_PI));
+    tx_estimate e;
+    n = tx_rows_asked(v, s, n);
+    tx_estimate_init(&e, "parzen", v, s, n, true);
+    for (size_t i = 0; i < n; i += ROWS) {
+        size_t rows = n - i < ROWS ? n - i : ROWS;
+        distances(&k, v, s, i, rows, x, distance);
+        log_density(&k, sigma, rows, distance, scaled, e.log_likelihood + i);
+        add_influence(&k, rows, scaled, e.log_likelihood + i, constant, influence, e.std_error + i);
+        if (progress) progress(ctx, (double)(i + rows) / (double)n);
+    }
+    e.kind = TX_ESTIMATE, e.stochastic = true;
+    describe(m, sigma, c, n_valid, &e);
+    tx_estimate_summarise(&e, v);
+    e.mc_error = influence_error(k.n, influence, n);
+    e.model_evaluations = (double)k.n;
+    e.seconds = tx_seconds() - start;
+    free(x), free(distance), free(scaled), free(influence), free_kernels(&k);
+    *out = e;
+    return TX_OK;
+}
+
+extern const tx_estimator_ops tx_estimator_parzen;
+const tx_estimator_ops tx_estimator_parzen = {
+    .name = "parzen",
+    .summary = "density of samples with a normal kernel, bandwidth chosen on valid",
+    .citation = "goodfellow2014gan",
+    .config_size = sizeof(parzen_config),
+    .options = options,
+    .unfit = unfit,
+    .run = run};

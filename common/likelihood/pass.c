@@ -1,0 +1,43 @@
+#include "common/likelihood/pass.h"
+#include <math.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { ROWS = 200 };
+
+size_t tx_rows_asked(const tx_view *v, tx_split s, size_t n)
+{
+    size_t all = v->data->split[s].n;
+    return n == 0 || n > all ? all : n;
+}
+
+double tx_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+tx_status tx_score_rows(tx_model *m, const tx_view *v, tx_split s, size_t n, tx_score score, tx_rng r,
+                        void (*progress)(void *ctx, double share), void *ctx, double value[])
+{
+    size_t dim = v->space.dim;
+    tx_tape *tape = tx_tape_new(1 << 20);
+    real *x = tx_alloc(ROWS * dim, sizeof *x);
+    double *jacobian = tx_alloc(ROWS, sizeof *jacobian);
+    tx_status status = TX_OK;
+    for (size_t i = 0; i < n && status == TX_OK; i += ROWS) {
+        size_t rows = n - i < ROWS ? n - i : ROWS;
+        tx_view_range(v, s, i, rows, x, jacobian);
+        tx_model_evaluate(m, tape, score, r, i, tx_matrix(x, rows, dim), value + i);
+        for (size_t j = 0; j < rows && status == TX_OK; j++) {
+            value[i + j] += jacobian[j];
+            if (isnan(value[i + j]))
+                status = tx_fail(TX_EDIVERGED, "the log-likelihood of %s row %zu is not a number", tx_split_name(s),
+                                 i + j);
+        }
+        if (progress) progress(ctx, (double)(i + rows) / (double)n);
+    }
+    tx_tape_free(tape), free(x), free(jacobian);
+    return status;
+}

@@ -1,0 +1,12 @@
+/** A pass over the rows of a split in fixed batches: what exact and elbo share. */
+#ifndef TX_LIKELIHOOD_PASS_H
+#define TX_LIKELIHOOD_PASS_H
+#include "common/likelihood/estimator.h"
+/** value[i] = score of row i in the data's unit (log-Jacobians added), rows 0..n-1; noise of row i is (r, i).
+ * TX_EDIVERGED names the first row whose value is NaN. */
+tx_status tx_score_rows(tx_model *m, const tx_view *v, tx_split s, size_t n, tx_score score, tx_rng r,
+                        void (*progress)(void *ctx, double share), void *ctx, double value[]);
+/** n = 0 means the whole split; more than it has is cut to it. */
+size_t tx_rows_asked(const tx_view *v, tx_split s, size_t n);
+double tx_seconds(void); /**< monotonic clock */
+#endif

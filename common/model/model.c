@@ -1,0 +1,186 @@
+#include "common/model/model.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SAMPLE_CHUNK = 100 }; /* rows of one tape pass: part of what a sample's last bits depend on */
+
+const tx_model_ops *tx_model_find(const char *name)
+{
+    for (int i = 0; tx_model_list[i]; i++)
+        if (strcmp(tx_model_list[i]->name, name) == 0) return tx_model_list[i];
+    return NULL;
+}
+
+static unsigned space_kind(const tx_space *s)
+{
+    if (s->measure == TX_LEBESGUE) return TX_ON_REAL;
+    return s->levels == 2 ? TX_ON_BINARY : TX_ON_LEVELS;
+}
+
+const char *tx_model_unfit(const tx_model_ops *ops, const tx_space *space, char *buf, size_t size)
+{
+    static const struct {
+        unsigned kind;
+        const char *text;
+    } kinds[] = {{TX_ON_BINARY, "binary values"}, {TX_ON_LEVELS, "discrete levels"}, {TX_ON_REAL, "real values"}};
+    unsigned kind = space_kind(space);
+    if (ops->spaces & kind) return NULL;
+    char wants[96] = "", has[32] = "";
+    for (size_t i = 0; i < TX_LEN(kinds); i++) {
+        if (ops->spaces & kinds[i].kind) {
+            size_t used = strlen(wants);
+            snprintf(wants + used, sizeof wants - used, "%s%s", used ? " or " : "", kinds[i].text);
+        }
+        if (kind == kinds[i].kind) tx_copy_text(has, sizeof has, kinds[i].text);
+    }
+    snprintf(buf, size, "%s is a model of %s; this view has %s (%s measure)", ops->name, wants, has,
+             tx_measure_name(space->measure));
+    return buf;
+}
+
+tx_status tx_model_new(tx_model **out, const tx_model_ops *ops, const void *config, const tx_space *space,
+                       uint64_t seed)
+{
+    char reason[256];
+    if (tx_model_unfit(ops, space, reason, sizeof reason)) return tx_fail(TX_ECONFIG, "%s", reason);
+    tx_model *m = tx_alloc(1, sizeof *m);
+    m->ops = ops;
+    m->space = space;
+    m->state = tx_alloc(1, ops->state_size);
+    m->config = tx_alloc(1, ops->config_size);
+    if (ops->config_size) memcpy(m->config, config, ops->config_size);
+    if (ops->check) {
+        tx_status s = ops->check(m);
+        if (s != TX_OK) {
+            free(m->state), free(m->config), free(m);
+            return s;
+        }
+    }
+    ops->build(m);
+    TX_REQUIRE(m->n_net >= 1 && m->n_net <= TX_MAX_NETS, "%s builds %d nets", ops->name, m->n_net);
+    tx_rng init = tx_rng_named(tx_rng_root(seed), "init");
+    for (int i = 0; i < m->n_net; i++) tx_params_seal(m->net[i], init);
+    if (ops->init) ops->init(m);
+    *out = m;
+    return TX_OK;
+}
+
+void tx_model_free(tx_model *m)
+{
+    if (!m) return;
+    if (m->ops->destroy) m->ops->destroy(m);
+    for (int i = 0; i < m->n_net; i++) {
+        tx_optim_free(m->optim[i]);
+        tx_params_free(m->net[i]);
+    }
+    free(m->state), free(m->config), free(m);
+}
+
+void tx_model_train_with(tx_model *m, const tx_optim_ops *o, const void *config)
+{
+    for (int i = 0; i < m->n_net; i++) {
+        tx_optim_free(m->optim[i]);
+        m->optim[i] = tx_optim_new(o, config, m->net[i]);
+    }
+}
+
+void tx_model_bind(tx_model *m, tx_tape *t)
+{
+    tx_tape_reset(t);
+    for (int i = 0; i < m->n_net; i++) tx_params_bind(m->net[i], t);
+}
+
+size_t tx_model_size(const tx_model *m)
+{
+    size_t n = 0;
+    for (int i = 0; i < m->n_net; i++) n += tx_params_size(m->net[i]);
+    return n;
+}
+
+static tx_status descend(tx_model *m, tx_step *s, int net, tx_tensor grad[], const char *what)
+{
+    double norm = tx_optim_step(m->optim[net], m->net[net], grad, s->rate, s->clip_norm, s->weight_decay);
+    if (!isfinite(norm))
+        return tx_fail(TX_EDIVERGED, "step %llu: the gradient of %s (%s) is not finite", (unsigned long long)s->number,
+                       what, tx_params_net(m->net[net]));
+    return TX_OK;
+}
+
+tx_status tx_model_descend(tx_model *m, tx_step *s, int net, tx_var loss, const char *what)
+{
+    size_t len = tx_len(loss->v);
+    if (!tx_vec_finite(len, loss->v.x))
+        return tx_fail(TX_EDIVERGED, "step %llu: %s is not finite", (unsigned long long)s->number, what);
+    int n = tx_params_count(m->net[net]);
+    tx_tensor *grad = tx_arena_alloc(tx_tape_arena(s->tape), (size_t)n * sizeof *grad);
+    tx_params_grad(m->net[net], s->tape, loss, grad);
+    return descend(m, s, net, grad, what);
+}
+
+/* All nets share one backward pass: their gradients are asked for together. */
+static tx_status ascend_likelihood(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out)
+{
+    tx_tape *t = s->tape;
+    tx_var data = tx_leaf(t, x);
+    tx_var each = m->ops->log_prob ? m->ops->log_prob(m, t, data) : m->ops->elbo(m, t, s->rng, 0, data);
+    tx_var loss = tx_affine(t, tx_mean(t, each), -1, 0);
+    double value = (double)loss->v.x[0];
+    out->n = 1;
+    out->m[0].name = "objective", out->m[0].value = -value;
+    if (!isfinite(value))
+        return tx_fail(TX_EDIVERGED, "step %llu: the %s is not finite", (unsigned long long)s->number,
+                       m->ops->log_prob ? "log-likelihood" : "evidence lower bound");
+
+    int count[TX_MAX_NETS], total = 0;
+    for (int i = 0; i < m->n_net; i++) total += count[i] = tx_params_count(m->net[i]);
+    tx_var *wrt = tx_arena_alloc(tx_tape_arena(t), (size_t)total * sizeof *wrt);
+    tx_var *dw = tx_arena_alloc(tx_tape_arena(t), (size_t)total * sizeof *dw);
+    tx_tensor *grad = tx_arena_alloc(tx_tape_arena(t), (size_t)total * sizeof *grad);
+    for (int i = 0, k = 0; i < m->n_net; i++)
+        for (int j = 0; j < count[i]; j++) wrt[k++] = tx_params_var(m->net[i], (tx_param){j});
+    tx_grad(t, loss, wrt, total, dw);
+    for (int k = 0; k < total; k++) grad[k] = dw[k]->v;
+    for (int i = 0, k = 0; i < m->n_net; k += count[i], i++) TX_TRY(descend(m, s, i, grad + k, "the objective"));
+    return TX_OK;
+}
+
+tx_status tx_model_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out)
+{
+    tx_model_bind(m, s->tape);
+    out->n = 0;
+    return m->ops->train_step ? m->ops->train_step(m, s, x, out) : ascend_likelihood(m, s, x, out);
+}
+
+void tx_model_sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, size_t n, bool mean, real x[])
+{
+    TX_REQUIRE(m->ops->sample, "%s cannot be sampled", m->ops->name);
+    size_t d = m->space->dim;
+    for (size_t i = 0; i < n; i += SAMPLE_CHUNK) {
+        size_t rows = n - i < SAMPLE_CHUNK ? n - i : SAMPLE_CHUNK;
+        tx_tensor out = tx_matrix(x + i * d, rows, d);
+        tx_model_bind(m, t);
+        (mean && m->ops->sample_mean ? m->ops->sample_mean : m->ops->sample)(m, t, r, first + i, out);
+    }
+}
+
+tx_score tx_model_score(const tx_model_ops *ops)
+{
+    return ops->log_prob ? TX_SCORE_LOG_PROB : ops->elbo ? TX_SCORE_ELBO : TX_SCORE_NONE;
+}
+
+const char *tx_score_name(tx_score s)
+{
+    static const char *const name[] = {"none", "exact", "elbo"};
+    return name[s];
+}
+
+void tx_model_evaluate(tx_model *m, tx_tape *t, tx_score s, tx_rng r, uint64_t first, tx_tensor x, double value[])
+{
+    TX_REQUIRE(s != TX_SCORE_NONE, "%s has no score to evaluate", m->ops->name);
+    tx_model_bind(m, t);
+    tx_var data = tx_leaf(t, x);
+    tx_var y = s == TX_SCORE_LOG_PROB ? m->ops->log_prob(m, t, data) : m->ops->elbo(m, t, r, first, data);
+    for (size_t i = 0; i < tx_rows(x); i++) value[i] = (double)y->v.x[i];
+}
