@@ -15,6 +15,8 @@ tx_var tx_exp(tx_tape *t, tx_var x);
 tx_var tx_log(tx_tape *t, tx_var x);
 tx_var tx_sqrt(tx_tape *t, tx_var x);
 tx_var tx_activation(tx_tape *t, tx_var x, tx_act act);
+/** dy * act'(z) written in the output y = act(z): for backward rules that hold an activation's output. */
+tx_var tx_activation_grad(tx_tape *t, tx_var y, tx_var dy, tx_act act);
 tx_var tx_clip(tx_tape *t, tx_var x, real lo, real hi);   /**< gradient 0 outside */
 tx_var tx_sum_rows(tx_tape *t, tx_var x);                 /**< [n,d] -> [n,1] */
 tx_var tx_sum_cols(tx_tape *t, tx_var x);                 /**< [n,d] -> [1,d] */
@@ -33,7 +35,7 @@ tx_var tx_reshape(tx_tape *t, tx_var x, tx_shape s);      /**< same memory, othe
 tx_var tx_add_row(tx_tape *t, tx_var x, tx_var row);      /**< x[n,d] + row[1,d] */
 tx_var tx_mul_row(tx_tape *t, tx_var x, tx_var row);      /**< x[n,d] * row[1,d] */
 tx_var tx_mul_col(tx_tape *t, tx_var x, tx_var col);      /**< x[n,d] * col[n,1] */
-tx_var tx_max_groups(tx_tape *t, tx_var x, size_t k);     /**< [n,d*k] -> [n,d]: maximum of k adjacent (maxout); once */
+tx_var tx_max_groups(tx_tape *t, tx_var x, size_t k);     /**< [n,d*k] -> [n,d]: maximum of k adjacent (maxout) */
 /* fused: one pass each, vectorised */
 tx_var tx_dense(tx_tape *t, tx_var x, tx_var w, tx_var b, tx_act act); /**< act(x[n,i] w[i,o] + b[1,o]) */
 tx_var tx_bernoulli_logp(tx_tape *t, tx_var logit, tx_var x);          /**< [n,d],[n,d] -> [n,1], nats */

@@ -10,17 +10,20 @@ typedef struct tx_tape tx_tape;
 typedef struct tx_node tx_node;
 typedef const tx_node *tx_var;                            /**< handle; dies at tx_tape_reset */
 
-typedef struct tx_attr { real f, f2; size_t n, n2; const void *p; } tx_attr; /**< constants of an op, its own meaning */
+/** Constants of an op, with a meaning of its own; but an op without eval has its value at p. */
+typedef struct tx_attr { real f, f2; size_t n, n2; const void *p; } tx_attr;
 
 /** One differentiable operation. Adding one = one static const struct, anywhere, even inside a model's folder. */
 typedef struct tx_op {
     const char *name;
     int         n_in;
     /** Compute y from in[]; y->v.x is uninitialised arena memory of the right shape. A fused op may leave what its
-     *  gradient needs in arena memory at y->saved. */
+     *  gradient needs in arena memory at y->saved. NULL: nothing to compute, the value is already at y->a.p (a view of
+     *  an input, or what another op saved). */
     void (*eval)(tx_tape *t, tx_node *y);
     /** Given dy (shape of y), store in dx[j] the gradient for input j by emitting ops. On entry dx[j] is NULL; want[j]
-     *  says whether it is needed; an unwanted one is left NULL. A NULL rule: not differentiable (asking aborts). */
+     *  says whether it is needed (what is stored for an unwanted one is ignored); a wanted one left NULL is zero. A
+     *  gradient of another shape but the right length is reshaped. A NULL rule: not differentiable (asking aborts). */
     void (*vjp)(tx_tape *t, tx_var y, tx_var dy, const bool want[], tx_var dx[]);
 } tx_op;
 
@@ -31,6 +34,8 @@ void      tx_tape_free(tx_tape *t);
 void      tx_tape_reset(tx_tape *t);                      /**< forget all nodes; keeps the memory */
 tx_arena *tx_tape_arena(tx_tape *t);
 size_t    tx_tape_growths(const tx_tape *t);              /**< system allocations of the tape and its arena so far */
+uint64_t  tx_tape_resets(const tx_tape *t);               /**< so far: variables made before the last one are dead */
+size_t    tx_tape_nodes(const tx_tape *t);                /**< since the last reset */
 tx_var    tx_leaf(tx_tape *t, tx_tensor v);               /**< borrow caller memory, which outlives the tape's step */
 tx_tensor tx_tape_tensor(tx_tape *t, size_t rows, size_t cols); /**< uninitialised arena memory, to fill and make a leaf of */
 tx_var    tx_apply(tx_tape *t, const tx_op *op, tx_shape shape, tx_var const in[], tx_attr a);

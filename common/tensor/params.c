@@ -1,0 +1,154 @@
+#include "common/tensor/params.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/tensor/kernels.h"
+
+typedef struct weight {
+    char *name;
+    tx_shape shape;
+    tx_init init;
+    size_t at; /**< first scalar in the block */
+} weight;
+
+struct tx_params {
+    char *net;
+    weight *weight;
+    int n, cap;
+    real *block; /**< NULL until sealed */
+    size_t size, padded;
+    tx_var *leaf, *grad; /**< [n] leaves on `tape`, and room for tx_grad's answer */
+    tx_tape *tape;
+    uint64_t resets; /**< of the tape when bound */
+};
+
+tx_params *tx_params_new(const char *net)
+{
+    tx_params *p = tx_alloc(1, sizeof *p);
+    p->net = tx_strdup(net);
+    return p;
+}
+
+void tx_params_free(tx_params *p)
+{
+    if (!p) return;
+    for (int i = 0; i < p->n; i++) free(p->weight[i].name);
+    free(p->weight);
+    free(p->net);
+    free(p->block);
+    free(p->leaf);
+    free(p->grad);
+    free(p);
+}
+
+static size_t count(tx_shape s) { return tx_len((tx_tensor){NULL, s}); }
+
+tx_param tx_params_add(tx_params *p, const char *name, tx_shape s, tx_init init)
+{
+    TX_REQUIRE(!p->block, "%s: weight %s is added after the seal", p->net, name);
+    for (int i = 0; i < p->n; i++) TX_REQUIRE(strcmp(p->weight[i].name, name), "%s: two weights %s", p->net, name);
+    if (p->n == p->cap) {
+        int cap = p->cap ? 2 * p->cap : 16;
+        p->weight = tx_realloc(p->weight, (size_t)p->cap, (size_t)cap, sizeof *p->weight);
+        p->cap = cap;
+    }
+    const size_t line = 64 / sizeof(real);
+    p->weight[p->n] = (weight){tx_strdup(name), s, init, p->padded};
+    p->size += count(s);
+    p->padded += (count(s) + line - 1) / line * line;
+    return (tx_param){p->n++};
+}
+
+/** How a weight [in,out] is drawn: a standard draw times its spread. */
+typedef struct law {
+    void (*draw)(tx_rng r, uint64_t first, size_t n, real x[]);
+    double (*spread)(double in, double out, double scale);
+} law;
+
+static double glorot(double in, double out, double scale) { return (void)scale, sqrt(6 / (in + out)); }
+static double he(double in, double out, double scale) { return (void)out, (void)scale, sqrt(2 / in); }
+static double given(double in, double out, double scale) { return (void)in, (void)out, scale; }
+
+static void draw_symmetric(tx_rng r, uint64_t first, size_t n, real x[])
+{
+    tx_rng_uniform(r, first, n, x);
+    tx_vec_affine(n, 2, x, -1, x);
+}
+
+static void draw_one(tx_rng r, uint64_t first, size_t n, real x[])
+{
+    (void)r, (void)first;
+    for (size_t i = 0; i < n; i++) x[i] = 1;
+}
+
+static const law laws[] = {
+    [TX_INIT_CONSTANT] = {draw_one, given},      [TX_INIT_GLOROT] = {draw_symmetric, glorot},
+    [TX_INIT_HE] = {tx_rng_normal, he},          [TX_INIT_NORMAL] = {tx_rng_normal, given},
+    [TX_INIT_UNIFORM] = {draw_symmetric, given},
+};
+
+static void fill(tx_init init, tx_rng r, tx_tensor w)
+{
+    TX_REQUIRE((size_t)init.kind < TX_LEN(laws), "initial distribution %d", (int)init.kind);
+    const law *l = &laws[init.kind];
+    double spread = l->spread((double)tx_rows(w), (double)tx_cols(w), (double)init.scale);
+    l->draw(r, 0, tx_len(w), w.x);
+    tx_vec_affine(tx_len(w), (real)spread, w.x, 0, w.x);
+}
+
+void tx_params_seal(tx_params *p, tx_rng r)
+{
+    TX_REQUIRE(!p->block, "%s: sealed twice", p->net);
+    p->block = tx_alloc(p->padded, sizeof *p->block);
+    p->leaf = tx_alloc((size_t)p->n, sizeof *p->leaf);
+    p->grad = tx_alloc((size_t)p->n, sizeof *p->grad);
+    tx_rng of_net = tx_rng_named(r, p->net);
+    for (int i = 0; i < p->n; i++)
+        fill(p->weight[i].init, tx_rng_named(of_net, p->weight[i].name), tx_params_value(p, (tx_param){i}));
+}
+
+static const weight *at(const tx_params *p, tx_param q)
+{
+    TX_REQUIRE(q.id >= 0 && q.id < p->n, "%s: weight %d of %d", p->net, q.id, p->n);
+    return &p->weight[q.id];
+}
+
+const char *tx_params_net(const tx_params *p) { return p->net; }
+int tx_params_count(const tx_params *p) { return p->n; }
+size_t tx_params_size(const tx_params *p) { return p->size; }
+const char *tx_params_name(const tx_params *p, tx_param q) { return at(p, q)->name; }
+
+tx_tensor tx_params_value(const tx_params *p, tx_param q)
+{
+    const weight *w = at(p, q);
+    TX_REQUIRE(p->block, "%s is not sealed", p->net);
+    return (tx_tensor){p->block + w->at, w->shape};
+}
+
+tx_tensor tx_params_block(const tx_params *p)
+{
+    TX_REQUIRE(p->block, "%s is not sealed", p->net);
+    return tx_matrix(p->block, 1, p->padded);
+}
+
+void tx_params_bind(tx_params *p, tx_tape *t)
+{
+    for (int i = 0; i < p->n; i++) p->leaf[i] = tx_leaf(t, tx_params_value(p, (tx_param){i}));
+    p->tape = t;
+    p->resets = tx_tape_resets(t);
+}
+
+static bool bound(const tx_params *p) { return p->tape && tx_tape_resets(p->tape) == p->resets; }
+
+tx_var tx_params_var(const tx_params *p, tx_param q)
+{
+    TX_REQUIRE(bound(p), "%s: %s is not bound to the tape since its last reset", p->net, at(p, q)->name);
+    return p->leaf[q.id];
+}
+
+void tx_params_grad(tx_params *p, tx_tape *t, tx_var loss, tx_tensor grad[])
+{
+    TX_REQUIRE(bound(p) && p->tape == t, "%s is not bound to this tape since its last reset", p->net);
+    tx_grad(t, loss, p->leaf, p->n, p->grad);
+    for (int i = 0; i < p->n; i++) grad[i] = p->grad[i]->v;
+}
