@@ -64,7 +64,7 @@ void tx_normal_rows(size_t n, size_t d, const real *x, const real *mu, const rea
 void tx_logistic_rows(size_t n, size_t d, const real *z, real *y, real *g);
 /** mixture of k normals for each of d variables; logit, mean, logsd are [n, d*k] with the k components of a variable
  *  adjacent; y[n] = sum_j log sum_c softmax(logit)_c N(x_j; mean, exp(logsd)); gradient arrays [n, d*k] (gx: [n,d])
- *  may be NULL together. */
+ *  may be NULL together. 1 <= k <= 1024. */
 void tx_mog_rows(size_t n, size_t d, size_t k, const real *x, const real *logit, const real *mean, const real *logsd,
                  real *y, real *glogit, real *gmean, real *glogsd, real *gx);
 

@@ -1,0 +1,27 @@
+#include "common/tensor/parallel.h"
+#include <omp.h>
+
+void openblas_set_num_threads(int n);
+
+static int threads = 1;
+
+void tx_threads_set(int n)
+{
+    TX_REQUIRE(n >= 1, "%d threads", n);
+    threads = n;
+    omp_set_dynamic(0);
+    omp_set_num_threads(n);
+    openblas_set_num_threads(1);
+}
+
+int tx_threads(void) { return threads; }
+
+void tx_parallel(size_t n_tile, void (*fn)(void *ctx, size_t tile), void *ctx)
+{
+    if (threads == 1 || n_tile < 2 || omp_in_parallel()) {
+        for (size_t i = 0; i < n_tile; i++) fn(ctx, i);
+        return;
+    }
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (size_t i = 0; i < n_tile; i++) fn(ctx, i);
+}
