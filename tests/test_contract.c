@@ -12,14 +12,17 @@
 static const bool is_double = sizeof(real) == sizeof(double);
 
 /* ---- toy data: correlated rows of each kind, in memory ---- */
-typedef struct toy { tx_dataset data; tx_view view; } toy;
+typedef struct toy {
+    tx_dataset data;
+    tx_view view;
+} toy;
 enum { N_TOY = 256 };
 
 static void fill_rows(tx_dataset *d, tx_split s, tx_rng r)
 {
     size_t n = N_TOY, dim = d->dim;
     uint8_t *level = d->type == TX_REAL ? NULL : tx_alloc(n * dim, 1);
-    float   *value = d->type == TX_REAL ? tx_alloc(n * dim, sizeof *value) : NULL;
+    float *value = d->type == TX_REAL ? tx_alloc(n * dim, sizeof *value) : NULL;
     for (size_t i = 0; i < n; i++) {
         double shared = tx_rng_normal1(r, i * (dim + 1));
         for (size_t j = 0; j < dim; j++) {
@@ -57,18 +60,24 @@ static void toy_close(toy *t)
 }
 
 /* ---- every model x space x toy setting ---- */
-typedef struct subject { const tx_model_ops *ops; const tx_view *view; void *config; char name[TX_TEXT_MAX]; } subject;
+typedef struct subject {
+    const tx_model_ops *ops;
+    const tx_view *view;
+    void *config;
+    char name[TX_TEXT_MAX];
+} subject;
 typedef void (*check_fn)(const subject *s);
 static int subjects_seen;
 
-static void with_settings(const tx_model_ops *ops, const tx_view *view, const char *space, const tx_yaml *settings, check_fn fn)
+static void with_settings(const tx_model_ops *ops, const tx_view *view, const char *space, const tx_yaml *settings,
+                          check_fn fn)
 {
     subject s = {.ops = ops, .view = view, .config = tx_alloc(1, ops->config_size)};
     tx_options_defaults(ops->options, s.config);
     tx_option_set set = {ops->options, s.config};
     if (settings) CHECK_OK(tx_options_parse(&set, 1, settings, ops->name, NULL));
     json_t *json = tx_options_json(ops->options, s.config);
-    char   *text = json_dumps(json, JSON_COMPACT);
+    char *text = json_dumps(json, JSON_COMPACT);
     snprintf(s.name, sizeof s.name, "%s on %s D=%zu %s", ops->name, space, view->space.dim, text);
     free(text), json_decref(json);
     unsigned before = CU_get_number_of_failures();
@@ -89,7 +98,8 @@ static void on_space(tx_data_type type, int levels, size_t dim, bool defaults, c
         if (tx_model_unfit(ops, &t.view.space, reason, sizeof reason)) continue;
         tx_yaml *toys = NULL;
         if (ops->toys) CHECK_OK(tx_yaml_parse(ops->toys, strlen(ops->toys), ops->name, &toys));
-        for (int k = 0; toys && !defaults && k < toys->n; k++) with_settings(ops, &t.view, space_name[type], &toys->child[k], fn);
+        for (int k = 0; toys && !defaults && k < toys->n; k++)
+            with_settings(ops, &t.view, space_name[type], &toys->child[k], fn);
         if (!toys || defaults) with_settings(ops, &t.view, space_name[type], NULL, fn);
         tx_yaml_free(toys);
     }
@@ -110,7 +120,7 @@ static void shake(tx_model *m, double scale)
     for (int i = 0; i < m->n_net && !m->ops->fit; i++)
         for (int j = 0; j < tx_params_count(m->net[i]); j++) {
             tx_tensor w = tx_params_value(m->net[i], (tx_param){j});
-            tx_rng    r = tx_rng_fold(tx_rng_fold(tx_rng_named(tx_rng_root(2385), "shake"), (uint64_t)i), (uint64_t)j);
+            tx_rng r = tx_rng_fold(tx_rng_fold(tx_rng_named(tx_rng_root(2385), "shake"), (uint64_t)i), (uint64_t)j);
             for (size_t k = 0; k < tx_len(w); k++) w.x[k] += (real)(scale * tx_rng_normal1(r, k));
         }
 }
@@ -129,8 +139,8 @@ static size_t n_states(const tx_space *s) { return (size_t)lrint(pow(s->levels, 
 
 static double *all_states(tx_model *m, tx_tape *t, size_t n)
 {
-    size_t  d = m->space->dim, k = (size_t)m->space->levels;
-    real   *x = tx_alloc(n * d, sizeof *x);
+    size_t d = m->space->dim, k = (size_t)m->space->levels;
+    real *x = tx_alloc(n * d, sizeof *x);
     double *p = tx_alloc(n, sizeof *p);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0, rest = i; j < d; j++, rest /= k) x[i * d + j] = (real)(rest % k);
@@ -167,14 +177,14 @@ static void discrete_density(const subject *s)
     if (!s->ops->log_prob) return;
     enum { N = 100000 };
     const tx_space *space = &s->view->space;
-    size_t    n = n_states(space), d = space->dim;
+    size_t n = n_states(space), d = space->dim;
     tx_model *m = make(s, 3);
-    tx_tape  *t = tx_tape_new(0);
+    tx_tape *t = tx_tape_new(0);
     shake(m, 0.4);
     double *p = all_states(m, t, n), sum = 0;
     for (size_t i = 0; i < n; i++) sum += p[i];
     CHECK_NEAR(sum, 1, is_double ? 1e-10 : 1e-5);
-    real   *x = tx_alloc(N * d, sizeof *x);
+    real *x = tx_alloc(N * d, sizeof *x);
     size_t *count = tx_alloc(n, sizeof *count), *wrong = tx_alloc(n, sizeof *wrong);
     tx_model_sample(m, t, tx_rng_named(tx_rng_root(11), "samples"), 0, N, false, x);
     for (size_t i = 0; i < N; i++) {
@@ -199,8 +209,9 @@ static double map_line(double u, double *dx)
 static double integral(tx_model *m, tx_tape *t)
 {
     size_t d = m->space->dim, side = d == 1 ? 40001 : 1601;
-    real   *x = tx_alloc(side * d, sizeof *x);
-    double *p = tx_alloc(side, sizeof *p), *jac = tx_alloc(side, sizeof *jac), sum = 0, h = 2.0 / (double)(side + 1), dy = 1, y = 0;
+    real *x = tx_alloc(side * d, sizeof *x);
+    double *p = tx_alloc(side, sizeof *p), *jac = tx_alloc(side, sizeof *jac), sum = 0, h = 2.0 / (double)(side + 1),
+           dy = 1, y = 0;
     for (size_t a = 0; a < (d == 1 ? 1 : side); a++) {
         if (d == 2) y = map_line(-1 + h * (double)(a + 1), &dy), dy *= h;
         for (size_t b = 0; b < side; b++) {
@@ -218,8 +229,8 @@ static double integral(tx_model *m, tx_tape *t)
 enum { CELLS = 8, FINE = 60, N_REAL = 60000 };
 static void cell_probabilities(tx_model *m, tx_tape *t, const double lo[], const double hi[], double p[])
 {
-    size_t  d = m->space->dim, side = CELLS * FINE, rows = d == 1 ? 1 : side;
-    real   *x = tx_alloc(side * d, sizeof *x);
+    size_t d = m->space->dim, side = CELLS * FINE, rows = d == 1 ? 1 : side;
+    real *x = tx_alloc(side * d, sizeof *x);
     double *v = tx_alloc(side, sizeof *v), volume = 1;
     for (size_t j = 0; j < d; j++) volume *= (hi[j] - lo[j]) / (double)side;
     for (size_t a = 0; a < rows; a++) {
@@ -233,15 +244,16 @@ static void cell_probabilities(tx_model *m, tx_tape *t, const double lo[], const
     free(x), free(v);
 }
 
-static void count_cells(size_t n, size_t d, const real *x, const double lo[], const double hi[], double shift, size_t count[])
+static void count_cells(size_t n, size_t d, const real *x, const double lo[], const double hi[], double shift,
+                        size_t count[])
 {
     for (size_t i = 0; i < n; i++) {
         size_t cell = 0;
-        bool   in   = true;
+        bool in = true;
         for (size_t j = d; j-- > 0;) {
             double u = ((double)x[i * d + j] + (j == 0 ? shift : 0) - lo[j]) / (hi[j] - lo[j]) * CELLS;
-            in       = in && u >= 0 && u < CELLS;
-            cell     = cell * CELLS + (in ? (size_t)u : 0);
+            in = in && u >= 0 && u < CELLS;
+            cell = cell * CELLS + (in ? (size_t)u : 0);
         }
         if (in) count[cell]++;
     }
@@ -250,9 +262,9 @@ static void count_cells(size_t n, size_t d, const real *x, const double lo[], co
 static void real_density(const subject *s)
 {
     if (!s->ops->log_prob) return;
-    size_t    d = s->view->space.dim;
+    size_t d = s->view->space.dim;
     tx_model *m = make(s, 3);
-    tx_tape  *t = tx_tape_new(0);
+    tx_tape *t = tx_tape_new(0);
     shake(m, 0.15);
     CHECK_NEAR(integral(m, t), 1, 1e-3);
     real *x = tx_alloc(N_REAL * d, sizeof *x);
@@ -292,8 +304,8 @@ static double objective(tx_model *m, tx_tape *t, tx_tensor x, const real *c, tx_
     tx_rng r = tx_rng_named(tx_rng_root(5), "noise");
     tx_model_bind(m, t);
     tx_var data = tx_leaf(t, x);
-    tx_var y    = m->ops->log_prob ? m->ops->log_prob(m, t, data) : m->ops->elbo(m, t, r, 0, data);
-    tx_var sum  = tx_matmul(t, tx_leaf(t, tx_matrix((real *)c, 1, tx_rows(x))), false, y, false);
+    tx_var y = m->ops->log_prob ? m->ops->log_prob(m, t, data) : m->ops->elbo(m, t, r, 0, data);
+    tx_var sum = tx_matmul(t, tx_leaf(t, tx_matrix((real *)c, 1, tx_rows(x))), false, y, false);
     if (grad) tx_params_grad(m->net[net], t, sum, grad);
     return (double)sum->v.x[0];
 }
@@ -313,12 +325,12 @@ static void gradients(const subject *s)
 {
     if (!s->ops->log_prob && !s->ops->elbo) return;
     enum { ROWS = 5, TRIES = 12 };
-    size_t    d = s->view->space.dim;
-    real      x[ROWS * 8], c[ROWS] = {(real)1.37, (real)-0.83, (real)0.61, (real)2.385, (real)-1.19};
+    size_t d = s->view->space.dim;
+    real x[ROWS * 8], c[ROWS] = {(real)1.37, (real)-0.83, (real)0.61, (real)2.385, (real)-1.19};
     tx_model *m = make(s, 3);
-    tx_tape  *t = tx_tape_new(0), *tg = tx_tape_new(0);
-    int       kinks = 0, tried = 0;
-    double    largest = 0;
+    tx_tape *t = tx_tape_new(0), *tg = tx_tape_new(0);
+    int kinks = 0, tried = 0;
+    double largest = 0;
     shake(m, 0.3);
     tx_view_range(s->view, TX_TRAIN, 3, ROWS, x, NULL);
     for (int net = 0; net < m->n_net && !s->ops->fit; net++) {
@@ -326,7 +338,7 @@ static void gradients(const subject *s)
         objective(m, tg, tx_matrix(x, ROWS, d), c, grad, net);
         for (int q = 0; q < tx_params_count(m->net[net]); q++) {
             tx_tensor w = tx_params_value(m->net[net], (tx_param){q});
-            tx_rng    pick = tx_rng_fold(tx_rng_named(tx_rng_root(13), "pick"), (uint64_t)q);
+            tx_rng pick = tx_rng_fold(tx_rng_named(tx_rng_root(13), "pick"), (uint64_t)q);
             for (uint64_t k = 0; k < TRIES; k++) {
                 size_t i = (size_t)(tx_rng_uniform1(pick, k) * (double)tx_len(w));
                 double g = (double)grad[q].x[i], a = difference(m, t, tx_matrix(x, ROWS, d), c, &w.x[i], 1e-5);
@@ -338,7 +350,8 @@ static void gradients(const subject *s)
                     continue;
                 }
                 if (!(fabs(b - g) <= 1e-6 * scale))
-                    printf("\n  %s: d/d %s[%zu] = %.12g, differences say %.12g", s->name, tx_params_name(m->net[net], (tx_param){q}), i, g, b);
+                    printf("\n  %s: d/d %s[%zu] = %.12g, differences say %.12g", s->name,
+                           tx_params_name(m->net[net], (tx_param){q}), i, g, b);
                 CU_ASSERT(fabs(b - g) <= 1e-6 * scale);
             }
         }
@@ -384,10 +397,10 @@ static void bijection(const subject *s)
 {
     if (!s->ops->encode) return;
     enum { ROWS = 9 };
-    size_t    d = s->view->space.dim;
-    real      x[ROWS * 8], moved[8];
+    size_t d = s->view->space.dim;
+    real x[ROWS * 8], moved[8];
     tx_model *m = make(s, 3);
-    tx_tape  *t = tx_tape_new(0);
+    tx_tape *t = tx_tape_new(0);
     shake(m, 0.3);
     tx_view_range(s->view, TX_TRAIN, 0, ROWS, x, NULL);
     tx_model_bind(m, t);
@@ -401,7 +414,9 @@ static void bijection(const subject *s)
                 moved[j] += (real)(side ? -h : h);
                 tx_model_bind(m, t);
                 tx_var y = s->ops->encode(m, t, tx_leaf(t, tx_matrix(moved, 1, d)));
-                for (size_t i = 0; i < d; i++) jacobian[i * d + j] = (side ? jacobian[i * d + j] : 0) + (side ? -1 : 1) * (double)y->v.x[i] / (2 * h);
+                for (size_t i = 0; i < d; i++)
+                    jacobian[i * d + j] = (side ? jacobian[i * d + j] : 0) +
+                                          (side ? -1 : 1) * (double)y->v.x[i] / (2 * h);
             }
         tx_model_evaluate(m, t, TX_SCORE_LOG_PROB, tx_rng_root(0), 0, tx_matrix(x, 1, d), value);
         /* A second model whose weights differ has the same prior: compare at its own point with that z. */
@@ -409,7 +424,7 @@ static void bijection(const subject *s)
         shake(other, 0.2);
         tx_model_bind(m, t);
         tx_var zm = s->ops->encode(m, t, tx_leaf(t, tx_matrix(x, 1, d)));
-        real   zc[8], xo[8];
+        real zc[8], xo[8];
         memcpy(zc, zm->v.x, d * sizeof *zc);
         tx_model_bind(other, t);
         tx_var xv = s->ops->decode(other, t, tx_leaf(t, tx_matrix(zc, 1, d)));
@@ -422,7 +437,8 @@ static void bijection(const subject *s)
                 moved[j] += (real)(side ? -h : h);
                 tx_model_bind(other, t);
                 tx_var y = s->ops->encode(other, t, tx_leaf(t, tx_matrix(moved, 1, d)));
-                for (size_t i = 0; i < d; i++) jo[i * d + j] = (side ? jo[i * d + j] : 0) + (side ? -1 : 1) * (double)y->v.x[i] / (2 * h);
+                for (size_t i = 0; i < d; i++)
+                    jo[i * d + j] = (side ? jo[i * d + j] : 0) + (side ? -1 : 1) * (double)y->v.x[i] / (2 * h);
             }
         double det = log_det(d, jacobian), det_other = log_det(d, jo);
         CHECK_NEAR(value[0] - det, value[1] - det_other, 1e-6);
@@ -445,15 +461,16 @@ static void bounds(const subject *s)
     if (!s->ops->elbo || !s->ops->log_weight) return;
     enum { REPEATS = 20000 };
     const tx_space *space = &s->view->space;
-    size_t    d = space->dim, n = space->measure == TX_COUNTING ? n_states(space) : 4;
+    size_t d = space->dim, n = space->measure == TX_COUNTING ? n_states(space) : 4;
     tx_model *m = make(s, 3);
-    tx_tape  *t = tx_tape_new(0);
+    tx_tape *t = tx_tape_new(0);
     shake(m, 0.2);
-    real  *x = tx_alloc(REPEATS * d, sizeof *x), row[16];
+    real *x = tx_alloc(REPEATS * d, sizeof *x), row[16];
     double total = 0, total_var = 0;
     for (size_t i = 0; i < n; i++) {
         if (space->measure == TX_COUNTING)
-            for (size_t j = 0, rest = i; j < d; j++, rest /= (size_t)space->levels) row[j] = (real)(rest % (size_t)space->levels);
+            for (size_t j = 0, rest = i; j < d; j++, rest /= (size_t)space->levels)
+                row[j] = (real)(rest % (size_t)space->levels);
         else
             tx_view_range(s->view, TX_TEST, i, 1, row, NULL);
         for (size_t k = 0; k < REPEATS; k++) memcpy(x + k * d, row, d * sizeof *x);
@@ -467,9 +484,10 @@ static void bounds(const subject *s)
         }
         tx_model_bind(m, t);
         tx_var el = s->ops->elbo(m, t, tx_rng_named(r, "other"), 0, tx_leaf(t, tx_matrix(x, REPEATS, d)));
-        for (size_t k = 0; k < REPEATS; k++) b += (double)el->v.x[k] / REPEATS, b2 += pow((double)el->v.x[k], 2) / REPEATS;
+        for (size_t k = 0; k < REPEATS; k++)
+            b += (double)el->v.x[k] / REPEATS, b2 += pow((double)el->v.x[k], 2) / REPEATS;
         double we = sqrt((w2 - w * w) / REPEATS), be = sqrt((b2 - b * b) / REPEATS), ae = sqrt((a2 - a * a) / REPEATS);
-        CHECK_TRUE(b <= log(w) + 4 * (be + we / w));          /* the bound is one */
+        CHECK_TRUE(b <= log(w) + 4 * (be + we / w));            /* the bound is one */
         CHECK_TRUE(fabs(a - b) <= 5 * sqrt(ae * ae + be * be)); /* E log weight = ELBO */
         CHECK_TRUE(b < log(w));
         total += w, total_var += we * we;
@@ -496,7 +514,7 @@ static tx_train_config short_training(void)
 static tx_trainer *trainer(const subject *s, tx_model *m)
 {
     tx_train_config c = short_training();
-    tx_trainer     *t = NULL;
+    tx_trainer *t = NULL;
     CHECK_OK(tx_trainer_new(&t, m, s->view, &c, 23));
     return t;
 }
@@ -520,10 +538,11 @@ static void resume(const subject *s)
 {
     char path[512];
     snprintf(path, sizeof path, "%s/checkpoint.h5", tx_test_folder());
-    tx_model   *a = NULL, *b = NULL, *c = NULL;
+    tx_model *a = NULL, *b = NULL, *c = NULL;
     CHECK_OK(tx_model_new(&a, s->ops, s->config, &s->view->space, 3));
     CHECK_OK(tx_model_new(&b, s->ops, s->config, &s->view->space, 3));
-    CHECK_OK(tx_model_new(&c, s->ops, s->config, &s->view->space, 99)); /* other initial weights: all must come from the file */
+    CHECK_OK(tx_model_new(&c, s->ops, s->config, &s->view->space,
+                          99)); /* other initial weights: all must come from the file */
     tx_trainer *ta = trainer(s, a), *tb = trainer(s, b), *tc = trainer(s, c);
     advance(ta, 1000);
     advance(tb, s->ops->fit ? 0 : 9); /* inside the second epoch */
@@ -559,8 +578,14 @@ static void save_and_load(const subject *s)
     CHECK_OK(tx_model_new(&b, s->ops, s->config, &s->view->space, 99));
     shake(a, 0.3);
     json_t *config = json_pack("{s:s}", "model", s->ops->name);
-    tx_run  run    = {.config = config, .label = s->ops->name, .group = s->ops->name, .model = a, .view = s->view,
-                      .start = "2000-01-01T00:00:00Z", .end = "2000-01-01T00:00:00Z", .threads = 1};
+    tx_run run = {.config = config,
+                  .label = s->ops->name,
+                  .group = s->ops->name,
+                  .model = a,
+                  .view = s->view,
+                  .start = "2000-01-01T00:00:00Z",
+                  .end = "2000-01-01T00:00:00Z",
+                  .threads = 1};
     run.training.best_score = NAN;
     CHECK_OK(tx_run_write(&run, path, false, NULL));
     CHECK_OK(tx_run_load_parameters(path, b));
@@ -579,10 +604,10 @@ static void test_save_and_load(void)
 static void threads(const subject *s)
 {
     enum { N = 60 };
-    size_t    d = s->view->space.dim;
+    size_t d = s->view->space.dim;
     tx_model *first = NULL;
-    real     *x[2] = {tx_alloc(N * d, sizeof(real)), tx_alloc(N * d, sizeof(real))};
-    double    value[2][N];
+    real *x[2] = {tx_alloc(N * d, sizeof(real)), tx_alloc(N * d, sizeof(real))};
+    double value[2][N];
     const int counts[] = {1, 2, 4};
     for (size_t k = 0; k < TX_LEN(counts); k++) {
         tx_threads_set(counts[k]);
@@ -591,20 +616,23 @@ static void threads(const subject *s)
         tx_trainer *t = trainer(s, m);
         advance(t, 2);
         tx_tape *tape = tx_tape_new(0);
-        int      to   = k > 0;
+        int to = k > 0;
         tx_model_sample(m, tape, tx_rng_root(1), 0, N, false, x[to]);
         tx_score score = tx_model_score(s->ops);
-        real    *rows  = tx_alloc(N * d, sizeof *rows);
+        real *rows = tx_alloc(N * d, sizeof *rows);
         tx_view_range(s->view, TX_TEST, 0, N, rows, NULL);
-        if (score != TX_SCORE_NONE) tx_model_evaluate(m, tape, score, tx_rng_root(1), 0, tx_matrix(rows, N, d), value[to]);
+        if (score != TX_SCORE_NONE)
+            tx_model_evaluate(m, tape, score, tx_rng_root(1), 0, tx_matrix(rows, N, d), value[to]);
         if (k > 0) {
             CHECK_TRUE(same_weights(first, m));
             CHECK_TRUE(memcmp(x[0], x[1], N * d * sizeof(real)) == 0);
             CHECK_TRUE(score == TX_SCORE_NONE || memcmp(value[0], value[1], sizeof value[0]) == 0);
         }
         free(rows), tx_tape_free(tape), tx_trainer_free(t);
-        if (k == 0) first = m;
-        else tx_model_free(m);
+        if (k == 0)
+            first = m;
+        else
+            tx_model_free(m);
     }
     tx_threads_set(1);
     free(x[0]), free(x[1]), tx_model_free(first);
@@ -621,11 +649,11 @@ static void batches(const subject *s)
     tx_score score = tx_model_score(s->ops);
     if (score == TX_SCORE_NONE) return;
     enum { N = 7 };
-    size_t    d = s->view->space.dim;
-    real      x[N * 8];
-    double    together[N], alone;
+    size_t d = s->view->space.dim;
+    real x[N * 8];
+    double together[N], alone;
     tx_model *m = make(s, 3);
-    tx_tape  *t = tx_tape_new(0);
+    tx_tape *t = tx_tape_new(0);
     shake(m, 0.3);
     tx_view_range(s->view, TX_TEST, 0, N, x, NULL);
     tx_model_evaluate(m, t, score, tx_rng_root(9), 40, tx_matrix(x, N, d), together);
@@ -637,7 +665,8 @@ static void batches(const subject *s)
         real all[N * 8], one[8];
         tx_model_sample(m, t, tx_rng_root(9), 40, N, false, all);
         tx_model_sample(m, t, tx_rng_root(9), 43, 1, false, one);
-        for (size_t j = 0; j < d; j++) CHECK_NEAR(one[j], all[3 * d + j], (is_double ? 1e-10 : 1e-4) * (1 + fabs((double)one[j])));
+        for (size_t j = 0; j < d; j++)
+            CHECK_NEAR(one[j], all[3 * d + j], (is_double ? 1e-10 : 1e-4) * (1 + fabs((double)one[j])));
     }
     tx_tape_free(t), tx_model_free(m);
 }

@@ -1,0 +1,270 @@
+/* Estimators against truths: a toy model of known density defined here, brute-force sums, and repeats. */
+#include <stdlib.h>
+#include "common/data/measure.h"
+#include "common/likelihood/estimator.h"
+#include "tests/support/check.h"
+
+/* A 3-D standard normal stretched by 1.5 and moved by 0.3, with log_prob, an ELBO below it by a known noisy gap, and
+ * exact samples. */
+enum { DIM = 3 };
+static const double centre = 0.3, spread = 1.5, gap = 0.75, noise = 0.4;
+
+static void build(tx_model *m)
+{
+    m->net[0] = tx_params_new("toy"), m->n_net = 1;
+    tx_params_add(m->net[0], "unused", tx_shape2(1, 1), (tx_init){TX_INIT_CONSTANT, 0});
+}
+
+static tx_var log_prob(tx_model *m, tx_tape *t, tx_var x)
+{
+    (void)m;
+    tx_var z = tx_affine(t, x, (real)(1 / spread), (real)(-centre / spread));
+    return tx_affine(t, tx_sum_rows(t, tx_mul(t, z, z)), (real)-0.5,
+                     (real)(-DIM * (log(spread) + 0.5 * log(2 * M_PI))));
+}
+
+static tx_var elbo(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_var x)
+{
+    size_t n = tx_rows(x->v);
+    tx_tensor e = tx_tape_tensor(t, n, 1);
+    tx_rng_normal(r, first, n, e.x);
+    return tx_add(t, log_prob(m, t, x), tx_affine(t, tx_leaf(t, e), (real)noise, (real)-gap));
+}
+
+static void sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
+{
+    (void)m, (void)t;
+    tx_rng_normal(r, first * DIM, tx_len(x), x.x);
+    for (size_t i = 0; i < tx_len(x); i++) x.x[i] = (real)(centre + spread * (double)x.x[i]);
+}
+
+static const tx_option none[] = {{0}};
+static const tx_model_ops known = {.name = "known",
+                                   .summary = "s",
+                                   .taxonomy_path = "test",
+                                   .spaces = TX_ON_REAL,
+                                   .options = none,
+                                   .build = build,
+                                   .log_prob = log_prob,
+                                   .elbo = elbo,
+                                   .log_weight = elbo,
+                                   .sample = sample};
+static const tx_model_ops generator = {.name = "generator",
+                                       .summary = "s",
+                                       .taxonomy_path = "test",
+                                       .spaces = TX_ON_REAL,
+                                       .options = none,
+                                       .build = build,
+                                       .sample = sample};
+const tx_model_ops *const tx_model_list[] = {&known, &generator, NULL};
+
+enum { N = 400 };
+static tx_dataset data;
+static tx_view view;
+static tx_model *model, *implicit;
+
+static void start(void)
+{
+    data = (tx_dataset){.type = TX_REAL, .dim = DIM};
+    tx_copy_text(data.name, sizeof data.name, "known");
+    for (int s = 0; s < TX_N_SPLIT; s++) {
+        float *v = tx_alloc(N * DIM, sizeof *v);
+        for (size_t i = 0; i < N * DIM; i++)
+            v[i] = (float)(centre +
+                           spread * tx_rng_normal1(tx_rng_fold(tx_rng_named(tx_rng_root(3), "data"), (uint64_t)s), i));
+        data.split[s].n = N, data.split[s].value = v, data.memory[s] = v;
+    }
+    tx_view_config c;
+    tx_options_defaults(tx_view_options, &c);
+    CHECK_OK(tx_view_open(&view, &data, &c));
+    CHECK_OK(tx_model_new(&model, &known, NULL, &view.space, 1));
+    CHECK_OK(tx_model_new(&implicit, &generator, NULL, &view.space, 1));
+}
+
+static double truth(tx_split s, size_t i)
+{
+    double sum = -DIM * (log(spread) + 0.5 * log(2 * M_PI));
+    for (int j = 0; j < DIM; j++)
+        sum -= 0.5 * pow(((double)data.split[s].value[i * DIM + (size_t)j] - centre) / spread, 2);
+    return sum;
+}
+
+static tx_status run(const char *name, tx_model *m, const char *settings, tx_split s, size_t n, uint64_t seed,
+                     tx_estimate *e)
+{
+    const tx_estimator_ops *o = tx_estimator_find(name);
+    unsigned char config[1024];
+    tx_options_defaults(o->options, config);
+    tx_yaml *y = NULL;
+    CHECK_OK(tx_yaml_parse(settings, strlen(settings), "test", &y));
+    tx_option_set set = {o->options, config};
+    CHECK_OK(tx_options_parse(&set, 1, y, "test", NULL));
+    tx_yaml_free(y);
+    return o->run(config, m, &view, s, n, tx_rng_root(seed), NULL, NULL, e);
+}
+
+static void test_exact(void)
+{
+    tx_estimate e;
+    CHECK_OK(run("exact", model, "{}", TX_TEST, 0, 1, &e));
+    CHECK_INT(e.n, N);
+    CHECK_INT(e.kind, TX_EXACT);
+    CHECK_TRUE(!e.stochastic && !e.std_error && e.measure == TX_LEBESGUE);
+    double mean = 0, square = 0;
+    for (size_t i = 0; i < N; i++) {
+        CHECK_NEAR(e.log_likelihood[i], truth(TX_TEST, i), 1e-5 * fabs(truth(TX_TEST, i)));
+        mean += e.log_likelihood[i] / N;
+    }
+    for (size_t i = 0; i < N; i++) square += pow(e.log_likelihood[i] - mean, 2);
+    CHECK_NEAR(e.mean, mean, 1e-12);
+    CHECK_NEAR(e.mean_error, sqrt(square / (N - 1) / N), 1e-12);
+    CHECK_NEAR(e.mc_error, 0, 0);
+    CHECK_TRUE(isnan(e.bits_per_dim)); /* real data that are not dequantised levels have none */
+    tx_estimate_free(&e);
+    CHECK_OK(run("exact", model, "{}", TX_VALID, 37, 1, &e));
+    CHECK_INT(e.n, 37);
+    CHECK_NEAR(e.log_likelihood[36], truth(TX_VALID, 36), 1e-4);
+    tx_estimate_free(&e);
+}
+
+static void test_elbo(void)
+{
+    tx_estimate e;
+    double inside = 0;
+    CHECK_OK(run("elbo", model, "{n_repeat: 25}", TX_TEST, 0, 1, &e));
+    CHECK_INT(e.kind, TX_LOWER_BOUND);
+    CHECK_TRUE(e.stochastic);
+    for (size_t i = 0; i < N; i++) {
+        inside += fabs(e.log_likelihood[i] - (truth(TX_TEST, i) - gap)) < 5 * noise / 5;
+        CHECK_TRUE(e.std_error[i] > 0.4 * noise / 5 && e.std_error[i] < 2 * noise / 5);
+    }
+    CHECK_NEAR(inside, N, 1);
+    CHECK_NEAR(e.mc_error, noise / sqrt(25.0 * N), 0.1 * noise / sqrt(25.0 * N));
+    CHECK_NEAR(e.model_evaluations, 25.0 * N, 0);
+    tx_estimate_free(&e);
+    int covered = 0; /* mean +- 1.96 mc_error covers the expectation in 95 % of repeats: 200 repeats, 90-99 % */
+    double expected = 0;
+    for (size_t i = 0; i < N; i++) expected += (truth(TX_TEST, i) - gap) / N;
+    for (uint64_t k = 0; k < 200; k++) {
+        CHECK_OK(run("elbo", model, "{n_repeat: 8}", TX_TEST, 0, 100 + k, &e));
+        covered += fabs(e.mean - expected) <= 1.96 * e.mc_error;
+        tx_estimate_free(&e);
+    }
+    CHECK_TRUE(covered >= 180 && covered <= 198);
+}
+
+/* log mean_j N(x; s_j, sigma^2 I) by the definition, in double. */
+static double naive_parzen(const real *x, const real *s, size_t n, double sigma)
+{
+    double largest = -INFINITY, sum = 0, *a = tx_alloc(n, sizeof *a);
+    for (size_t j = 0; j < n; j++) {
+        for (int k = 0; k < DIM; k++) a[j] -= 0.5 * pow(((double)x[k] - (double)s[j * DIM + (size_t)k]) / sigma, 2);
+        largest = fmax(largest, a[j]);
+    }
+    for (size_t j = 0; j < n; j++) sum += exp(a[j] - largest);
+    free(a);
+    return largest + log(sum) - log((double)n) - DIM * (log(sigma) + 0.5 * log(2 * M_PI));
+}
+
+static void test_parzen(void)
+{
+    enum { SAMPLES = 1500 };
+    tx_estimate e;
+    const char *settings = "{n_sample: 1500, sigma_min: 0.1, sigma_max: 2, n_sigma: 9, n_valid: 150}";
+    CHECK_OK(run("parzen", model, settings, TX_TEST, 0, 7, &e));
+    CHECK_INT(e.kind, TX_ESTIMATE);
+    real *s = tx_alloc(SAMPLES * DIM, sizeof *s);
+    tx_tape *t = tx_tape_new(0);
+    tx_model_sample(model, t, tx_rng_named(tx_rng_root(7), "parzen"), 0, SAMPLES, false, s);
+    double best = -INFINITY, chosen = 0;
+    for (int k = 0; k < 9; k++) { /* the bandwidth is the best of the grid on the first 150 rows of valid */
+        double sigma = 0.1 * pow(20, k / 8.0), sum = 0;
+        for (size_t i = 0; i < 150; i++) {
+            real row[DIM];
+            for (int j = 0; j < DIM; j++) row[j] = (real)data.split[TX_VALID].value[i * DIM + (size_t)j];
+            sum += naive_parzen(row, s, SAMPLES, sigma);
+        }
+        if (sum > best) best = sum, chosen = sigma;
+    }
+    CHECK_NEAR(json_real_value(json_object_get(e.settings, "sigma")), chosen, 1e-12);
+    CHECK_TRUE(chosen > 0.1 && chosen < 2);
+    double bias = 0;
+    for (size_t i = 0; i < N; i++) {
+        real row[DIM];
+        for (int j = 0; j < DIM; j++) row[j] = (real)data.split[TX_TEST].value[i * DIM + (size_t)j];
+        CHECK_NEAR(e.log_likelihood[i], naive_parzen(row, s, SAMPLES, chosen), 2e-4);
+        bias += (e.log_likelihood[i] - truth(TX_TEST, i)) / N;
+    }
+    CHECK_TRUE(bias < -0.01); /* it is biased, and says that it is an estimate */
+    CHECK_HAS(e.evaluated_model, "sample + N(0, ");
+    tx_estimate_free(&e);
+    free(s), tx_tape_free(t);
+}
+
+/* The stated error of the mean is that of repeats with other samples, at a fixed bandwidth. */
+static void test_parzen_error(void)
+{
+    enum { REPEATS = 60 };
+    const char *settings = "{n_sample: 800, sigma_min: 0.5, sigma_max: 0.5, n_sigma: 1, n_valid: 10}";
+    double mean = 0, square = 0, stated = 0, row_mean = 0, row_square = 0, row_stated = 0;
+    for (int k = 0; k < REPEATS; k++) {
+        tx_estimate e;
+        CHECK_OK(run("parzen", implicit, settings, TX_TEST, 0, 1000 + (uint64_t)k, &e));
+        mean += e.mean / REPEATS, square += e.mean * e.mean / REPEATS, stated += e.mc_error / REPEATS;
+        row_mean += e.log_likelihood[5] / REPEATS, row_square += pow(e.log_likelihood[5], 2) / REPEATS,
+            row_stated += e.std_error[5] / REPEATS;
+        CHECK_HAS(e.evaluated_model, "G(z) + N(0, 0.5^2 I)");
+        tx_estimate_free(&e);
+    }
+    double seen = sqrt(square - mean * mean), row_seen = sqrt(row_square - row_mean * row_mean);
+    CHECK_NEAR(stated / seen, 1, 0.3);
+    CHECK_NEAR(row_stated / row_seen, 1, 0.4);
+}
+
+static void test_applicability(void)
+{
+    tx_view counting = view;
+    counting.space.measure = TX_COUNTING;
+    CHECK_TRUE(!tx_estimator_find("exact")->unfit(&known, &view));
+    CHECK_TRUE(tx_estimator_find("exact")->unfit(&generator, &view) != NULL);
+    CHECK_TRUE(tx_estimator_find("elbo")->unfit(&generator, &view) != NULL);
+    CHECK_TRUE(!tx_estimator_find("parzen")->unfit(&generator, &view));
+    CHECK_TRUE(tx_estimator_find("parzen")->unfit(&generator, &counting) != NULL);
+    CHECK_TRUE(tx_estimator_find("nothing") == NULL);
+    tx_estimate e;
+    CHECK_INT(run("parzen", model, "{sigma_min: 2, sigma_max: 1}", TX_TEST, 0, 1, &e), TX_ECONFIG);
+    CHECK_HAS(tx_last_error(), "sigma_max 1 is less than sigma_min 2");
+}
+
+static void test_kinds(void)
+{
+    for (int k = 0; k < TX_N_KIND; k++) {
+        tx_kind back;
+        CHECK_TRUE(tx_kind_of_name(tx_kind_name((tx_kind)k), &back) && (int)back == k);
+    }
+    CHECK_TEXT(tx_kind_sign(TX_LOWER_BOUND), ">=");
+    CHECK_TEXT(tx_kind_sign(TX_UPPER_BOUND), "<=");
+    tx_kind k;
+    CHECK_TRUE(!tx_kind_of_name("guess", &k));
+}
+
+static void finish(void)
+{
+    tx_model_free(model), tx_model_free(implicit);
+    tx_view_close(&view), tx_dataset_close(&data);
+}
+
+int main(void)
+{
+    static const tx_test tests[] = {
+        {"set up", start},
+        {"exact is the model's log-likelihood", test_exact},
+        {"elbo: expectation, errors, coverage", test_elbo},
+        {"parzen by its definition, bandwidth from valid", test_parzen},
+        {"parzen's errors are those of repeats", test_parzen_error},
+        {"what applies to what", test_applicability},
+        {"kinds and signs", test_kinds},
+        {"clean up", finish},
+    };
+    return tx_run_tests("likelihood", tests, (int)TX_LEN(tests));
+}
