@@ -51,15 +51,18 @@ typedef struct tx_run_info {
     int     seed;
     json_t *config;
     int     n_estimate;
-    tx_estimate *estimate;                                /**< those of evaluation-*.h5 beside the run are appended */
+    tx_estimate *estimate;                                /**< those of evaluation-*.h5 beside the run are appended, in the
+                                                               order of file names, if their run_sha256 is this run's */
     tx_numbers metrics, cost, timing;
     double  best_score;                                   /**< selection score on valid, NAN without */
     char    score[16];                                    /**< "exact", "elbo", "none" */
     int     best_epoch, epochs;
+    char    note[TX_TEXT_MAX];                            /**< why an evaluation beside the run was left out; "" if none was */
 } tx_run_info;
 /** TX_EDATA where the file is damaged, foreign or of another major schema; TX_ENOINPUT. arrays: read the per-example ones. */
 tx_status tx_run_read(const char *path, bool arrays, tx_run_info *out);
 void      tx_run_info_free(tx_run_info *r);
-/** Fill a model's weights from /parameters: names and shapes must agree (TX_EDATA names the first that does not). */
+/** Fill a model's weights from /parameters: names and shapes must agree (TX_EDATA names the first that does not; the
+ *  weights are then as they were). */
 tx_status tx_run_load_parameters(const char *path, tx_model *m);
 #endif

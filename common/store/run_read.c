@@ -1,0 +1,267 @@
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/store/parts.h"
+
+enum { PATH = 4 * TX_NAME_MAX };
+
+/** A text that must be there. */
+static void need_text(tx_h5 *f, const char *object, const char *name, char *out, size_t size)
+{
+    char *text = tx_h5_get_text(f, object, name);
+    if (!text && f->status == TX_OK)
+        f->status = tx_fail(TX_EDATA, "%s: %s: expected a text as attribute '%s', found none", f->path, object, name);
+    tx_copy_text(out, size, text ? text : "");
+    free(text);
+}
+
+/** One of a list of names; -1 with a failure. */
+static int need_choice(tx_h5 *f, const char *object, const char *name, int n, const char *(*name_of)(int))
+{
+    char text[TX_NAME_MAX];
+    need_text(f, object, name, text, sizeof text);
+    for (int i = 0; i < n; i++)
+        if (strcmp(text, name_of(i)) == 0) return i;
+    if (f->status == TX_OK) f->status = tx_fail(TX_EDATA, "%s: %s: unknown %s '%s'", f->path, object, name, text);
+    return -1;
+}
+
+static const char *kind_of(int i) { return tx_kind_name((tx_kind)i); }
+static const char *measure_of(int i) { return tx_measure_name((tx_measure)i); }
+
+static json_t *json_of(tx_h5 *f, const char *object, char *text)
+{
+    json_error_t error;
+    json_t *json = text ? json_loads(text, 0, &error) : NULL;
+    if (!json && f->status == TX_OK)
+        f->status = tx_fail(TX_EDATA, "%s: %s: expected JSON, found %s", f->path, object,
+                            text ? error.text : "nothing");
+    free(text);
+    return json;
+}
+
+/** An array of n doubles, or NULL with a failure. */
+static double *doubles_of(tx_h5 *f, const char *path, size_t n)
+{
+    tx_shape shape;
+    double *v = tx_h5_get(f, path, TX_H5_F64, &shape);
+    if (!v || (shape.rank == 1 && shape.dim[0] == n)) return v;
+    f->status = tx_fail(TX_EDATA, "%s: %s: expected %zu values", f->path, path, n);
+    free(v);
+    return NULL;
+}
+
+static void read_estimate(tx_h5 *f, tx_split split, const char *name, bool arrays, tx_estimate *e)
+{
+    char path[PATH], error[PATH], timing[TX_NAME_MAX];
+    snprintf(path, sizeof path, "/likelihood/%s/%s/log_likelihood", tx_split_name(split), name);
+    snprintf(error, sizeof error, "/likelihood/%s/%s/stderr", tx_split_name(split), name);
+    need_text(f, path, "estimator", e->estimator, sizeof e->estimator);
+    need_text(f, path, "evaluated_model", e->evaluated_model, sizeof e->evaluated_model);
+    e->kind = (tx_kind)need_choice(f, path, "kind", TX_N_KIND, kind_of);
+    e->measure = (tx_measure)need_choice(f, path, "measure", TX_LEBESGUE + 1, measure_of);
+    e->split = split;
+    e->stochastic = tx_h5_get_i32(f, path, "stochastic") != 0;
+    e->mean = tx_h5_get_f64(f, path, "mean");
+    e->mean_error = tx_h5_get_f64(f, path, "std_error");
+    e->mc_error = tx_h5_get_f64(f, path, "mc_error");
+    e->bits_per_dim = tx_h5_get_f64(f, path, "bits_per_dim");
+    e->gradient_evaluations = tx_h5_get_f64(f, path, "gradient_evaluations");
+    e->model_evaluations = tx_h5_get_f64(f, path, "model_evaluations");
+    e->settings = json_of(f, path, tx_h5_get_text(f, path, "settings"));
+    int n = tx_h5_get_i32(f, path, "n_example");
+    if (n < 1 && f->status == TX_OK)
+        f->status = tx_fail(TX_EDATA, "%s: %s: expected examples, found %d", f->path, path, n);
+    e->n = n > 0 ? (size_t)n : 0;
+    if (arrays) e->log_likelihood = doubles_of(f, path, e->n);
+    if (arrays && tx_h5_has(f, error)) e->std_error = doubles_of(f, error, e->n);
+    tx_part_timing_name(e, timing);
+    snprintf(path, sizeof path, "/timing/%s", timing);
+    if (tx_h5_has(f, path)) {
+        tx_shape shape;
+        double *seconds = tx_h5_get(f, path, TX_H5_F64, &shape);
+        if (seconds && shape.rank == 0) e->seconds = *seconds;
+        free(seconds);
+    }
+}
+
+/** Appends the estimates of a file to r->estimate. */
+static void read_estimates(tx_h5 *f, bool arrays, tx_run_info *r)
+{
+    for (int s = 0; s < TX_N_SPLIT; s++) {
+        char group[PATH];
+        size_t n;
+        snprintf(group, sizeof group, "/likelihood/%s", tx_split_name((tx_split)s));
+        tx_h5_name *name = tx_h5_list(f, group, &n);
+        r->estimate = tx_realloc(r->estimate, (size_t)r->n_estimate, (size_t)r->n_estimate + n, sizeof *r->estimate);
+        for (size_t i = 0; i < n && f->status == TX_OK; i++)
+            read_estimate(f, (tx_split)s, name[i], arrays, &r->estimate[r->n_estimate++]);
+        free(name);
+    }
+}
+
+static void read_numbers(tx_h5 *f, const char *group, tx_numbers *t)
+{
+    size_t n;
+    tx_h5_name *name = tx_h5_list(f, group, &n);
+    if (n > TX_MAX_NUMBERS && f->status == TX_OK)
+        f->status = tx_fail(TX_EDATA, "%s: %s: expected at most %d numbers, found %zu", f->path, group, TX_MAX_NUMBERS,
+                            n);
+    for (size_t i = 0; i < n && f->status == TX_OK; i++) {
+        char path[PATH], unit[sizeof t->m[0].unit], long_name[TX_NAME_MAX];
+        tx_shape shape;
+        snprintf(path, sizeof path, "%s/%s", group, name[i]);
+        need_text(f, path, "units", unit, sizeof unit);
+        need_text(f, path, "long_name", long_name, sizeof long_name);
+        double *value = tx_h5_get(f, path, TX_H5_F64, &shape);
+        if (value && shape.rank == 0) {
+            tx_numbers_add(t, name[i], unit, *value, long_name);
+            t->m[t->n - 1].error = tx_h5_get_f64(f, path, "std_error");
+        }
+        free(value);
+    }
+    free(name);
+}
+
+static void read_root(tx_h5 *f, tx_run_info *r)
+{
+    const struct {
+        const char *name;
+        char *out;
+        size_t size;
+    } text[] = {{"label", r->label, sizeof r->label},
+                {"group", r->group, sizeof r->group},
+                {"model", r->model, sizeof r->model},
+                {"taxonomy_path", r->taxonomy_path, sizeof r->taxonomy_path},
+                {"dataset", r->dataset, sizeof r->dataset},
+                {"view", r->view, sizeof r->view},
+                {"measure", r->measure, sizeof r->measure},
+                {"status", r->status, sizeof r->status},
+                {"score", r->score, sizeof r->score},
+                {"content_sha256", r->content_sha256, sizeof r->content_sha256},
+                {"dataset_sha256", r->dataset_sha256, sizeof r->dataset_sha256},
+                {"view_sha256", r->view_sha256, sizeof r->view_sha256}};
+    for (size_t i = 0; i < TX_LEN(text); i++) need_text(f, "/", text[i].name, text[i].out, text[i].size);
+    char *failure = tx_h5_get_text(f, "/", "failure");
+    tx_copy_text(r->failure, sizeof r->failure, failure ? failure : "");
+    free(failure);
+    r->seed = tx_h5_get_i32(f, "/", "seed");
+    r->best_epoch = tx_h5_get_i32(f, "/", "best_epoch");
+    r->epochs = tx_h5_get_i32(f, "/", "epochs");
+    r->best_score = tx_h5_get_f64(f, "/", "best_score");
+}
+
+static int is_evaluation(const struct dirent *d)
+{
+    size_t n = strlen(d->d_name);
+    return strncmp(d->d_name, "evaluation-", 11) == 0 && n > 14 && strcmp(d->d_name + n - 3, ".h5") == 0;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
+
+static tx_status read_evaluation(const char *path, bool arrays, tx_run_info *r)
+{
+    tx_h5 *f;
+    TX_TRY(tx_h5_open(&f, path, TX_SCHEMA_EVALUATION));
+    char sha256[TX_SHA256_TEXT];
+    int before = r->n_estimate;
+    need_text(f, "/", "run_sha256", sha256, sizeof sha256);
+    if (f->status == TX_OK && strcmp(sha256, r->content_sha256) != 0)
+        f->status = tx_fail(TX_EDATA, "%s: evaluates another run (%.12s, not %.12s): left out", path, sha256,
+                            r->content_sha256);
+    if (f->status == TX_OK) read_estimates(f, arrays, r);
+    if (f->status != TX_OK)
+        while (r->n_estimate > before) tx_estimate_free(&r->estimate[--r->n_estimate]);
+    return tx_h5_close(f);
+}
+
+static void read_beside(bool arrays, tx_run_info *r)
+{
+    const char *slash = strrchr(r->path, '/');
+    int folder = slash ? (int)(slash - r->path) + 1 : 0;
+    char *here = tx_strdup(folder ? r->path : "./");
+    here[folder ? folder : 2] = '\0';
+    struct dirent **found = NULL;
+    int n = scandir(here, &found, is_evaluation, by_name);
+    for (int i = 0; i < n; i++) {
+        char path[2 * TX_TEXT_MAX];
+        snprintf(path, sizeof path, "%s%s", here, found[i]->d_name);
+        if (read_evaluation(path, arrays, r) != TX_OK) tx_copy_text(r->note, sizeof r->note, tx_last_error());
+        free(found[i]);
+    }
+    free(found);
+    free(here);
+}
+
+tx_status tx_run_read(const char *path, bool arrays, tx_run_info *out)
+{
+    tx_h5 *f;
+    TX_TRY(tx_h5_open(&f, path, TX_SCHEMA_RUN));
+    *out = (tx_run_info){0};
+    tx_copy_text(out->path, sizeof out->path, path);
+    read_root(f, out);
+    out->config = json_of(f, "/config/json", tx_h5_get_string(f, "/config/json"));
+    read_estimates(f, arrays, out);
+    read_numbers(f, "/metrics", &out->metrics);
+    read_numbers(f, "/cost", &out->cost);
+    read_numbers(f, "/timing", &out->timing);
+    tx_status s = tx_h5_close(f);
+    if (s != TX_OK)
+        tx_run_info_free(out);
+    else
+        read_beside(arrays, out);
+    return s;
+}
+
+void tx_run_info_free(tx_run_info *r)
+{
+    for (int i = 0; i < r->n_estimate; i++) tx_estimate_free(&r->estimate[i]);
+    free(r->estimate);
+    json_decref(r->config);
+    *r = (tx_run_info){0};
+}
+
+/** Reads one weight into w, or only checks it where `fill` is false. */
+static void load_weight(tx_h5 *f, const tx_params *p, tx_param q, bool fill)
+{
+    char path[PATH];
+    tx_shape shape;
+    tx_tensor w = tx_params_value(p, q);
+    snprintf(path, sizeof path, "/parameters/%s/%s", tx_params_net(p), tx_params_name(p, q));
+    real *value = tx_h5_get(f, path, TX_H5_REAL, &shape);
+    if (value && !tx_shape_equal(shape, w.shape))
+        f->status = tx_fail(TX_EDATA, "%s: %s: expected %zu x %zu, found %zu x %zu", f->path, path, tx_rows(w),
+                            tx_cols(w), shape.rank > 0 ? shape.dim[0] : 1, shape.rank > 1 ? shape.dim[1] : 1);
+    else if (value && fill)
+        memcpy(w.x, value, tx_len(w) * sizeof *value);
+    free(value);
+}
+
+/** As many members of the group as the model has: the rest of the names is checked one by one. */
+static void check_count(tx_h5 *f, const char *group, int expected)
+{
+    size_t n;
+    free(tx_h5_list(f, group, &n));
+    if (f->status == TX_OK && n != (size_t)expected)
+        f->status = tx_fail(TX_EDATA, "%s: %s: expected %d members, found %zu: of another model or other options",
+                            f->path, group, expected, n);
+}
+
+tx_status tx_run_load_parameters(const char *path, tx_model *m)
+{
+    tx_h5 *f;
+    TX_TRY(tx_h5_open(&f, path, TX_SCHEMA_RUN));
+    check_count(f, "/parameters", m->n_net);
+    for (int k = 0; k < m->n_net; k++) {
+        char group[PATH];
+        snprintf(group, sizeof group, "/parameters/%s", tx_params_net(m->net[k]));
+        check_count(f, group, tx_params_count(m->net[k]));
+    }
+    for (int fill = 0; fill < 2; fill++)
+        for (int k = 0; k < m->n_net; k++)
+            for (int i = 0; i < tx_params_count(m->net[k]); i++) load_weight(f, m->net[k], (tx_param){i}, fill);
+    return tx_h5_close(f);
+}
