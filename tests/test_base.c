@@ -178,6 +178,8 @@ static void test_nearest(void)
     CU_ASSERT_PTR_NULL(tx_nearest("qwzx", keys));
     CU_ASSERT_PTR_NULL(tx_nearest("", keys));
     CU_ASSERT_PTR_NULL(tx_nearest("x", keys));
+    const char *const swapped[] = {"xy", "lr", NULL};
+    CHECK_TEXT(tx_nearest("rl", swapped), "lr");
     const char *const none[] = {NULL};
     CU_ASSERT_PTR_NULL(tx_nearest("hidden", none));
     for (int i = 0; keys[i]; i++) count_typos_of(keys[i]);

@@ -487,10 +487,12 @@ static void test_long_values(void)
     CHECK_INT(set_options(&c, text), TX_ECONFIG);
     CHECK_HAS(tx_last_error(), "found a list of 65");
     for (int n = 1023; n <= 1024; n++) {
-        snprintf(text, sizeof text, "path: %0*d", n, 5);
+        snprintf(text, sizeof text, "path: %d%0*d", n - 1022, n - 1, 0);
         CHECK_INT(set_options(&c, text), n == 1023 ? TX_OK : TX_ECONFIG);
         CHECK_INT(strlen(c.path), 1023);
+        CHECK_INT(c.path[0], '1'); /* what is refused leaves the field alone */
     }
+    CHECK_HAS(tx_last_error(), "found '20000");
     CHECK_HAS(tx_last_error(), "0...'");
 }
 
