@@ -61,9 +61,13 @@ tx_var tx_apply(tx_tape *t, const tx_op *op, tx_shape shape, tx_var const in[], 
         TX_REQUIRE(alive(t, in[j]), "%s: input %d is not on this tape since its last reset", op->name, j);
     if (t->n == t->cap) grow(t);
     tx_node *y = tx_arena_alloc(t->arena, NODE_BYTES + (op->eval ? bytes(shape) : 0));
-    *y = (tx_node){.op = op, .a = a, .index = (int)t->n};
-    y->v = (tx_tensor){op->eval ? (real *)((char *)y + NODE_BYTES) : (real *)a.p, shape};
-    for (int j = 0; j < op->n_in; j++) y->in[j] = in[j];
+    y->v.x = op->eval ? (real *)((char *)y + NODE_BYTES) : (real *)a.p;
+    y->v.shape = shape;
+    y->op = op;
+    for (int j = 0; j < TX_MAX_IN; j++) y->in[j] = j < op->n_in ? in[j] : NULL;
+    y->a = a;
+    y->saved = NULL;
+    y->index = (int)t->n;
     t->node[t->n++] = y;
     if (op->eval) op->eval(t, y);
     return y;
