@@ -17,8 +17,8 @@ void tx_output_bias(const tx_space *s, real bias[])
     for (size_t j = 0; j < s->dim; j++) {
         if (tx_space_bounded(s)) {
             double u = (s->mean[j] - s->lower) / (s->upper - s->lower);
-            u        = fmin(fmax(u, wall), 1 - wall);
-            bias[j]  = (real)(log(u) - log1p(-u));
+            u = fmin(fmax(u, wall), 1 - wall);
+            bias[j] = (real)(log(u) - log1p(-u));
         } else {
             bias[j] = (real)s->mean[j];
         }

@@ -1,0 +1,189 @@
+/** NICE: additive couplings over interleaved halves and a diagonal scaling; exact density and inverse.
+ *  Dinh, Krueger & Bengio 2014 (dinh2014nice). Letters: x data, z = f(x) its code, m_k coupling network k, s
+ * log-scales, a and b the even and odd coordinates. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "common/model/model.h"
+
+enum { MAX_COUPLINGS = 32 };
+typedef struct nice_config {
+    int couplings, activation, prior, init;
+    bool data_init;
+    tx_ints hidden;
+} nice_config;
+typedef struct nice {
+    tx_mlp m[MAX_COUPLINGS];
+    tx_param s;
+} nice;
+
+static const double two_pi = 6.283185307179586;
+
+static tx_var normal_logp(tx_tape *t, tx_var z)
+{
+    return tx_affine(t, tx_sum_rows(t, tx_mul(t, z, z)), (real)-0.5,
+                     (real)(-0.5 * log(two_pi) * (double)tx_cols(z->v)));
+}
+
+/* Factorial priors of z: density and sampler side by side, so that samples come from the prior that is trained. */
+static const struct {
+    tx_var (*logp)(tx_tape *t, tx_var z);
+    void (*fill)(tx_rng r, uint64_t first, size_t n, real z[]);
+    double deviation;
+} priors[] = {{tx_logistic_logp, tx_rng_logistic, 1.8137993642342178 /* pi / sqrt 3 */},
+              {normal_logp, tx_rng_normal, 1}};
+
+enum { INIT_SCALED, INIT_UNIFORM };
+
+static const tx_option options[] = {
+    {"couplings", TX_OPT_INT, offsetof(nice_config, couplings), "4", 0, MAX_COUPLINGS, NULL,
+     "additive coupling layers; 3 or more let every coordinate depend on every other; 0 is the scaling alone",
+     "dinh2014nice, section 5.1"},
+    {"hidden", TX_OPT_INTS, offsetof(nice_config, hidden), "[1000, 1000, 1000, 1000, 1000]", 1, 65536, NULL,
+     "units of each hidden layer of a coupling network", "dinh2014nice, section 5.1"},
+    {"activation", TX_OPT_CHOICE, offsetof(nice_config, activation), "relu", 0, 0, TX_ACT_CHOICES,
+     "of the hidden layers", "dinh2014nice, section 5.1"},
+    {"prior", TX_OPT_CHOICE, offsetof(nice_config, prior), "logistic", 0, 0, "logistic|normal",
+     "standard factorial prior of z, in the density and in samples", "dinh2014nice, section 3.4"},
+    {"init", TX_OPT_CHOICE, offsetof(nice_config, init), "scaled", 0, 0, "scaled|uniform",
+     "scaled: weights by their layer's width, last layers 0, so that couplings start as shifts; uniform: U(-0.01, "
+     "0.01)",
+     "uniform: the authors' code"},
+    {"data_init", TX_OPT_BOOL, offsetof(nice_config, data_init), "true", 0, 0, NULL,
+     "start shifts and scales where z has the prior's mean and deviation on the training data, else at 0", NULL},
+    {0},
+};
+
+/* One coordinate leaves nothing to couple with. */
+static int n_couplings(const tx_model *m)
+{
+    return m->space->dim < 2 ? 0 : ((const nice_config *)m->config)->couplings;
+}
+
+static tx_status check(const tx_model *m)
+{
+    const nice_config *c = m->config;
+    if (c->hidden.n >= TX_MLP_MAX)
+        return tx_fail(TX_ECONFIG, "nice: 'hidden' has %d layers, at most %d are possible", c->hidden.n,
+                       TX_MLP_MAX - 1);
+    return TX_OK;
+}
+
+static void build(tx_model *m)
+{
+    const nice_config *c = m->config;
+    nice *s = m->state;
+    size_t d = m->space->dim, odd = d / 2, even = d - odd;
+    tx_act act = tx_act_of_choice(c->activation);
+    tx_init narrow = {TX_INIT_UNIFORM, (real)0.01};
+
+    m->n_net = 1;
+    m->net[0] = tx_params_new("flow");
+    for (int k = 0; k < n_couplings(m); k++) {
+        char name[TX_NAME_MAX];
+        snprintf(name, sizeof name, "coupling%d", k);
+        size_t in = k % 2 ? odd : even, out = d - in;
+        s->m[k] = c->init == INIT_SCALED
+                      ? tx_mlp_add(m->net[0], name, in, &c->hidden, out, act, TX_LINEAR)
+                      : tx_mlp_add_init(m->net[0], name, in, &c->hidden, out, act, TX_LINEAR, narrow);
+    }
+    s->s = tx_params_add(m->net[0], "log_scale", tx_shape2(1, d), (tx_init){TX_INIT_CONSTANT, 0});
+}
+
+/* The first two couplings move the odd and the even coordinates to mean 0, the scaling gives them the prior's
+ * deviation. */
+static void match_moments(tx_model *m)
+{
+    const nice_config *c = m->config;
+    const tx_space *x = m->space;
+    nice *s = m->state;
+    double widest = 0;
+    for (size_t j = 0; j < x->dim; j++) widest = fmax(widest, x->deviation[j]);
+    if (widest == 0) widest = 1;
+
+    real *log_scale = tx_params_value(m->net[0], s->s).x;
+    for (size_t j = 0; j < x->dim; j++)
+        log_scale[j] = (real)log(priors[c->prior].deviation / fmax(x->deviation[j], 1e-3 * widest));
+    for (int k = 0; k < 2 && k < n_couplings(m); k++) {
+        tx_tensor shift = tx_params_value(m->net[0], s->m[k].b[s->m[k].n - 1]);
+        for (size_t j = 0; j < tx_cols(shift); j++) shift.x[j] = (real)-x->mean[2 * j + (k % 2 ? 0 : 1)];
+    }
+}
+
+static void init(tx_model *m)
+{
+    const nice_config *c = m->config;
+    nice *s = m->state;
+    for (int k = 0; c->init == INIT_SCALED && k < n_couplings(m); k++) {
+        tx_tensor last = tx_params_value(m->net[0], s->m[k].w[s->m[k].n - 1]);
+        memset(last.x, 0, tx_len(last) * sizeof(real));
+    }
+    if (c->data_init) match_moments(m);
+}
+
+/* Coupling k adds m_k of one half to the other: even k change the odd coordinates, odd k the even ones. */
+static void couple(tx_model *m, tx_tape *t, int k, real sign, tx_var half[2])
+{
+    const nice *s = m->state;
+    int from = k % 2, to = 1 - from;
+    tx_var shift = tx_mlp_apply(t, m->net[0], &s->m[k], half[from]);
+    half[to] = sign > 0 ? tx_add(t, half[to], shift) : tx_sub(t, half[to], shift);
+}
+
+static tx_var encode(tx_model *m, tx_tape *t, tx_var x)
+{
+    const nice *s = m->state;
+    int n = n_couplings(m);
+    if (n > 0) {
+        tx_var half[2] = {tx_stride_cols(t, x, 0, 2), tx_stride_cols(t, x, 1, 2)};
+        for (int k = 0; k < n; k++) couple(m, t, k, 1, half);
+        x = tx_interleave_cols(t, half[0], half[1]);
+    }
+    return tx_mul_row(t, x, tx_exp(t, tx_params_var(m->net[0], s->s)));
+}
+
+static tx_var decode(tx_model *m, tx_tape *t, tx_var z)
+{
+    const nice *s = m->state;
+    int n = n_couplings(m);
+    tx_var x = tx_mul_row(t, z, tx_exp(t, tx_scale(t, tx_params_var(m->net[0], s->s), -1)));
+    if (n == 0) return x;
+    tx_var half[2] = {tx_stride_cols(t, x, 0, 2), tx_stride_cols(t, x, 1, 2)};
+    for (int k = n; k-- > 0;) couple(m, t, k, -1, half);
+    return tx_interleave_cols(t, half[0], half[1]);
+}
+
+/* Equation 3 of the paper: log p(x) = log p(f(x)) + sum_j s_j, for couplings have determinant 1. */
+static tx_var log_prob(tx_model *m, tx_tape *t, tx_var x)
+{
+    const nice_config *c = m->config;
+    const nice *s = m->state;
+    tx_var log_det = tx_sum_rows(t, tx_params_var(m->net[0], s->s));
+    return tx_add(t, priors[c->prior].logp(t, encode(m, t, x)), tx_repeat_rows(t, log_det, tx_rows(x->v)));
+}
+
+static void sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
+{
+    const nice_config *c = m->config;
+    tx_tensor z = tx_tape_tensor(t, tx_rows(x), tx_cols(x));
+    priors[c->prior].fill(r, first * m->space->dim, tx_len(z), z.x);
+    memcpy(x.x, decode(m, t, tx_leaf(t, z))->v.x, tx_len(x) * sizeof(real));
+}
+
+const tx_model_ops tx_model_nice = {
+    .name = "nice",
+    .summary = "additive coupling flow with a diagonal scaling",
+    .citation = "dinh2014nice",
+    .taxonomy_path = "explicit/tractable/change_of_variables",
+    .spaces = TX_ON_REAL,
+    .state_size = sizeof(nice),
+    .config_size = sizeof(nice_config),
+    .options = options,
+    .check = check,
+    .build = build,
+    .init = init,
+    .log_prob = log_prob,
+    .sample = sample,
+    .encode = encode,
+    .decode = decode,
+};
