@@ -1,0 +1,410 @@
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/store/compare_table.h"
+#include "common/store/parts.h"
+
+enum { PATH = 4 * TX_NAME_MAX };
+static const double array_limit = 1e9; /* bytes of per-example values in the whole file */
+
+/** One group DATASET-VIEW/SPLIT: cells of a block by (model, estimator, seed). */
+typedef struct table {
+    tx_h5 *file;
+    const tx_block *block;
+    tx_split split;
+    size_t n_model, n_estimator, n_seed, n_example;
+    const char **estimator;   /* [n_estimator] */
+    const tx_estimate **cell; /* [n_model,n_estimator,n_seed]; NULL where missing */
+} table;
+
+static void table_new(table *t, tx_h5 *f, const tx_block *b, tx_split split)
+{
+    size_t cap = 1;
+    for (int i = 0; i < b->n; i++) cap += (size_t)b->run[i]->n_estimate;
+    *t = (table){.file = f, .block = b, .split = split, .n_model = (size_t)b->n_label, .n_seed = (size_t)b->n_seed};
+    t->estimator = tx_alloc(cap, sizeof *t->estimator);
+    for (int i = 0; i < b->n; i++)
+        for (int k = 0; k < b->run[i]->n_estimate; k++) {
+            const tx_estimate *e = &b->run[i]->estimate[k];
+            size_t known = 0;
+            while (known < t->n_estimator && strcmp(t->estimator[known], e->estimator) != 0) known++;
+            if (e->split == split && known == t->n_estimator) t->estimator[t->n_estimator++] = e->estimator;
+        }
+    t->cell = tx_alloc(t->n_model * t->n_estimator * t->n_seed, sizeof *t->cell);
+    for (size_t c = 0; c < t->n_model * t->n_estimator * t->n_seed; c++) {
+        size_t m = c / t->n_seed / t->n_estimator, e = c / t->n_seed % t->n_estimator, s = c % t->n_seed;
+        t->cell[c] = tx_run_estimate(b->at[m * t->n_seed + s], split, t->estimator[e]);
+        if (t->cell[c] && t->cell[c]->n > t->n_example) t->n_example = t->cell[c]->n;
+    }
+}
+
+static void table_free(table *t)
+{
+    free(t->estimator);
+    free(t->cell);
+}
+
+/** `axes`: a letter for each axis: model, estimator, seed, x = example. Nothing is put where an axis is empty. */
+static void put(const table *t, const char *group, const char *name, tx_h5_type type, const char *axes,
+                const void *data, const char *unit, const char *long_name)
+{
+    const struct {
+        char letter;
+        const char *name;
+        size_t n;
+    } axis[] = {{'m', "model", t->n_model},
+                {'e', "estimator", t->n_estimator},
+                {'s', "seed", t->n_seed},
+                {'x', "example", t->n_example}};
+    tx_h5_array a = {
+        .group = group, .name = name, .type = type, .data = data, .unit = unit, .long_name = long_name, .by_row = true};
+    for (; *axes; axes++)
+        for (size_t i = 0; i < TX_LEN(axis); i++)
+            if (axis[i].letter == *axes) {
+                a.dim[a.rank].name = axis[i].name;
+                a.dim[a.rank++].n = axis[i].n;
+                if (axis[i].n == 0) return;
+            }
+    tx_h5_put(t->file, &a);
+}
+
+/** The first run of a model and the first cell of (model, estimator). */
+static const tx_run_info *first_run(const table *t, size_t m)
+{
+    for (size_t s = 0; s < t->n_seed; s++)
+        if (t->block->at[m * t->n_seed + s]) return t->block->at[m * t->n_seed + s];
+    return NULL;
+}
+
+static const tx_estimate *first_cell(const table *t, size_t m, size_t e)
+{
+    for (size_t s = 0; s < t->n_seed; s++)
+        if (t->cell[(m * t->n_estimator + e) * t->n_seed + s]) return t->cell[(m * t->n_estimator + e) * t->n_seed + s];
+    return NULL;
+}
+
+static void put_model_texts(const table *t, const char *group)
+{
+    const char **text = tx_alloc(t->n_model, sizeof *text);
+    put(t, group, "model", TX_H5_TEXT, "m", t->block->label, NULL, "label of the model in this comparison");
+    const struct {
+        const char *name, *long_name;
+        size_t offset;
+    } column[] = {
+        {"group", "label without grid values: variants of a group compete on valid", offsetof(tx_run_info, group)},
+        {"architecture", "name of the model", offsetof(tx_run_info, model)},
+        {"taxonomy_path", "place in the taxonomy", offsetof(tx_run_info, taxonomy_path)}};
+    for (size_t k = 0; k < TX_LEN(column); k++) {
+        for (size_t m = 0; m < t->n_model; m++) {
+            text[m] = (const char *)first_run(t, m) + column[k].offset;
+            if (!text[m][0]) text[m] = "none";
+        }
+        put(t, group, column[k].name, TX_H5_TEXT, "m", text, NULL, column[k].long_name);
+    }
+    free(text);
+}
+
+static void put_cell_texts(const table *t, const char *group)
+{
+    size_t n = t->n_model * t->n_estimator;
+    const char **kind = tx_alloc(n, sizeof *kind), **measure = tx_alloc(n, sizeof *measure);
+    const char **evaluated = tx_alloc(n, sizeof *evaluated);
+    uint8_t *stochastic = tx_alloc(n, 1);
+    for (size_t i = 0; i < n; i++) {
+        const tx_estimate *e = first_cell(t, i / t->n_estimator, i % t->n_estimator);
+        kind[i] = e ? tx_kind_name(e->kind) : "none";
+        measure[i] = e ? tx_measure_name(e->measure) : "none";
+        evaluated[i] = e && e->evaluated_model[0] ? e->evaluated_model : "none";
+        stochastic[i] = e && e->stochastic;
+    }
+    put(t, group, "kind", TX_H5_TEXT, "me", kind, NULL,
+        "what the number is: exact, lower_bound, upper_bound, estimate or none");
+    put(t, group, "measure", TX_H5_TEXT, "me", measure, NULL, "measure of the likelihood: counting, lebesgue or none");
+    put(t, group, "evaluated_model", TX_H5_TEXT, "me", evaluated, NULL, "the distribution that was evaluated");
+    put(t, group, "stochastic", TX_H5_U8, "me", stochastic, "1", "1: holds in expectation only, or noisy");
+    free(stochastic);
+    free(evaluated);
+    free(measure);
+    free(kind);
+}
+
+/** Coordinates and labels, in the group of the examples and in that of the summaries alike. */
+static void put_labels(const table *t, const char *group)
+{
+    static const uint8_t flag[] = {0, 1, 2};
+    uint8_t *status = tx_alloc(t->n_model * t->n_seed, 1);
+    for (size_t i = 0; i < t->n_model * t->n_seed; i++)
+        status[i] = flag[!t->block->at[i] ? 2 : !tx_run_complete(t->block->at[i])];
+    char path[PATH];
+    snprintf(path, sizeof path, "%s/status", group);
+    put_model_texts(t, group);
+    put(t, group, "estimator", TX_H5_TEXT, "e", t->estimator, NULL, "estimator of the log-likelihood");
+    put(t, group, "seed", TX_H5_I32, "s", t->block->seed, "1", "seed of the run");
+    put_cell_texts(t, group);
+    put(t, group, "chosen", TX_H5_U8, "m", t->block->chosen, "1",
+        "1: the variant of its group with the best score on valid");
+    put(t, group, "status", TX_H5_U8, "ms", status, "1", "how the run ended");
+    tx_h5_set_u8(t->file, path, "flag_values", TX_LEN(flag), flag);
+    tx_h5_set_text(t->file, path, "flag_meanings", "complete diverged missing");
+    free(status);
+}
+
+static void put_examples(const table *t, const char *group)
+{
+    size_t n = t->n_example, cells = t->n_model * t->n_estimator * t->n_seed;
+    double *value = tx_alloc(cells * n, sizeof *value);
+    int32_t *example = tx_alloc(n, sizeof *example);
+    for (size_t i = 0; i < n; i++) example[i] = (int32_t)i;
+    for (size_t c = 0; c < cells; c++)
+        for (size_t i = 0; i < n; i++)
+            value[c * n + i] = t->cell[c] && t->cell[c]->log_likelihood && i < t->cell[c]->n
+                                   ? t->cell[c]->log_likelihood[i]
+                                   : NAN;
+    put(t, group, "example", TX_H5_I32, "x", example, "1", "row of the split, from 0");
+    put(t, group, "log_likelihood", TX_H5_F64, "mesx", value, "nat",
+        "log-likelihood of each example in the unit of the data");
+    free(example);
+    free(value);
+}
+
+/** Over complete runs: mean over seeds, its standard error over seeds (NAN with one), and how many. */
+typedef struct over_seeds {
+    double mean, error;
+    int n;
+} over_seeds;
+
+static over_seeds seeds_of(const table *t, size_t m, size_t e)
+{
+    over_seeds o = {NAN, NAN, 0};
+    double sum = 0, square = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t s = 0; s < t->n_seed; s++) {
+            const tx_estimate *c = t->cell[(m * t->n_estimator + e) * t->n_seed + s];
+            if (!c || !tx_run_complete(t->block->at[m * t->n_seed + s])) continue;
+            o.n += pass == 0;
+            sum += pass == 0 ? c->mean : 0;
+            square += pass == 1 ? (c->mean - o.mean) * (c->mean - o.mean) : 0;
+        }
+        if (o.n > 0) o.mean = sum / o.n;
+    }
+    if (o.n > 1) o.error = sqrt(square / (o.n - 1) / o.n);
+    return o;
+}
+
+/** Log-likelihood of each example, averaged over the seeds of complete runs; *n examples, 0 without arrays. free() it.
+ */
+static double *example_means(const table *t, size_t m, size_t e, size_t *n)
+{
+    double *mean = tx_alloc(t->n_example, sizeof *mean);
+    size_t seeds = 0;
+    *n = t->n_example;
+    for (size_t s = 0; s < t->n_seed; s++) {
+        const tx_estimate *c = t->cell[(m * t->n_estimator + e) * t->n_seed + s];
+        if (!c || !tx_run_complete(t->block->at[m * t->n_seed + s])) continue;
+        if (!c->log_likelihood)
+            *n = 0;
+        else if (c->n < *n)
+            *n = c->n;
+        for (size_t i = 0; i < *n; i++) mean[i] += c->log_likelihood[i];
+        seeds++;
+    }
+    for (size_t i = 0; i < *n; i++) mean[i] /= (double)seeds;
+    return mean;
+}
+
+/** The chosen model of the highest mean among those of the same estimator, kind and measure; -1 where there is none. */
+static int best_of(const table *t, size_t m, size_t e)
+{
+    const tx_estimate *own = first_cell(t, m, e);
+    int best = -1;
+    double best_mean = -INFINITY;
+    for (size_t k = 0; own && k < t->n_model; k++) {
+        const tx_estimate *other = first_cell(t, k, e);
+        double mean = seeds_of(t, k, e).mean;
+        if (!other || !t->block->chosen[k] || other->kind != own->kind || other->measure != own->measure) continue;
+        if (mean > best_mean) {
+            best = (int)k;
+            best_mean = mean;
+        }
+    }
+    return best;
+}
+
+/** Mean over examples of (model - best) and its standard error; the error is NAN without per-example values. */
+static void difference_of(const table *t, size_t m, size_t best, size_t e, double *difference, double *error)
+{
+    size_t n_own, n_best;
+    double *own = example_means(t, m, e, &n_own), *other = example_means(t, best, e, &n_best);
+    size_t n = n_own < n_best ? n_own : n_best;
+    *difference = seeds_of(t, m, e).mean - seeds_of(t, best, e).mean;
+    *error = NAN;
+    if (n > 0 && !isnan(*difference)) {
+        double sum = 0, square = 0;
+        for (size_t i = 0; i < n; i++) sum += own[i] - other[i];
+        *difference = sum / (double)n;
+        for (size_t i = 0; i < n; i++) square += (own[i] - other[i] - *difference) * (own[i] - other[i] - *difference);
+        if (n > 1) *error = sqrt(square / (double)(n - 1) / (double)n);
+    }
+    free(own);
+    free(other);
+}
+
+static void put_over_seeds(const table *t, const char *group)
+{
+    size_t n = t->n_model * t->n_estimator;
+    double *mean = tx_alloc(n, sizeof *mean), *error = tx_alloc(n, sizeof *error);
+    double *difference = tx_alloc(n, sizeof *difference), *paired = tx_alloc(n, sizeof *paired);
+    int32_t *count = tx_alloc(n, sizeof *count);
+    const char **to = tx_alloc(n, sizeof *to);
+    for (size_t i = 0; i < n; i++) {
+        size_t m = i / t->n_estimator, e = i % t->n_estimator;
+        over_seeds o = seeds_of(t, m, e);
+        int best = o.n ? best_of(t, m, e) : -1;
+        mean[i] = o.mean, error[i] = o.error, count[i] = o.n;
+        difference[i] = paired[i] = NAN;
+        to[i] = best < 0 ? "none" : t->block->label[best];
+        if (best >= 0) difference_of(t, m, (size_t)best, e, &difference[i], &paired[i]);
+    }
+    put(t, group, "n_complete", TX_H5_I32, "me", count, "1", "complete runs behind the mean over seeds");
+    put(t, group, "seed_mean", TX_H5_F64, "me", mean, "nat", "mean over seeds of the mean log-likelihood");
+    put(t, group, "seed_error", TX_H5_F64, "me", error, "nat", "standard error of that mean over seeds");
+    put(t, group, "difference_to", TX_H5_TEXT, "me", to, NULL,
+        "best chosen model of the same estimator, kind and measure");
+    put(t, group, "difference", TX_H5_F64, "me", difference, "nat",
+        "mean over examples of this model minus difference_to");
+    put(t, group, "difference_error", TX_H5_F64, "me", paired, "nat",
+        "standard error over examples of that paired difference");
+    free(to);
+    free(count);
+    free(paired);
+    free(difference);
+    free(error);
+    free(mean);
+}
+
+/** Metrics, costs and timings of the runs as PREFIX_NAME (model, seed). */
+static void put_run_numbers(const table *t, const char *group, const char *prefix, size_t offset)
+{
+    size_t n = t->n_model * t->n_seed;
+    double *value = tx_alloc(n, sizeof *value);
+    tx_numbers done = {0};
+    for (size_t i = 0; i < n; i++) {
+        const tx_run_info *r = t->block->at[i];
+        const tx_numbers *own = r ? (const tx_numbers *)((const char *)r + offset) : &done;
+        for (int k = 0; k < own->n && done.n < TX_MAX_NUMBERS; k++) {
+            const char *name = own->m[k].name;
+            char full[2 * TX_NAME_MAX];
+            bool known = false;
+            for (int j = 0; j < done.n; j++) known |= strcmp(done.m[j].name, name) == 0;
+            if (known) continue;
+            tx_numbers_add(&done, name, own->m[k].unit, 0, own->m[k].long_name);
+            for (size_t j = 0; j < n; j++) {
+                const tx_run_info *other = t->block->at[j];
+                value[j] = other ? tx_numbers_get((const tx_numbers *)((const char *)other + offset), name) : NAN;
+            }
+            snprintf(full, sizeof full, "%s_%s", prefix, name);
+            put(t, group, full, TX_H5_F64, "ms", value, own->m[k].unit, own->m[k].long_name);
+        }
+    }
+    free(value);
+}
+
+static void put_summary(const table *t, const char *group)
+{
+    static const struct {
+        const char *name, *unit, *long_name;
+        size_t offset;
+    } column[] = {{"mean", "nat", "mean log-likelihood", offsetof(tx_estimate, mean)},
+                  {"mean_error", "nat", "standard error of the mean over examples", offsetof(tx_estimate, mean_error)},
+                  {"mc_error", "nat", "Monte Carlo standard error of the mean", offsetof(tx_estimate, mc_error)},
+                  {"bits_per_dim", "bit/dim", "bits per dimension of the mean", offsetof(tx_estimate, bits_per_dim)}};
+    static const struct {
+        const char *prefix;
+        size_t offset;
+    } number[] = {{"metric", offsetof(tx_run_info, metrics)},
+                  {"cost", offsetof(tx_run_info, cost)},
+                  {"timing", offsetof(tx_run_info, timing)}};
+    size_t n = t->n_model * t->n_estimator * t->n_seed, n_run = t->n_model * t->n_seed;
+    double *value = tx_alloc(n + n_run, sizeof *value);
+    put_labels(t, group);
+    for (size_t k = 0; k < TX_LEN(column); k++) {
+        for (size_t c = 0; c < n; c++)
+            value[c] = t->cell[c] ? *(const double *)((const char *)t->cell[c] + column[k].offset) : NAN;
+        put(t, group, column[k].name, TX_H5_F64, "mes", value, column[k].unit, column[k].long_name);
+    }
+    put_over_seeds(t, group);
+    for (size_t i = 0; i < n_run; i++) value[i] = t->block->at[i] ? t->block->at[i]->best_score : NAN;
+    put(t, group, "best_score", TX_H5_F64, "ms", value, "nat", "selection score on valid");
+    for (size_t k = 0; k < TX_LEN(number); k++) put_run_numbers(t, group, number[k].prefix, number[k].offset);
+    free(value);
+}
+
+/** "DATASET-VIEW" with every character that readers may refuse as '_', and one '_' more while the name is taken. */
+static void group_name(tx_h5 *f, const tx_run_info *r, char group[PATH])
+{
+    static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    snprintf(group, PATH, "/%.100s-%.20s", r->dataset, r->view);
+    for (char *p = group + 1; *p; p++)
+        if (!strchr(good, *p) || (p == group + 1 && strchr(".-", *p))) *p = '_';
+    while (tx_h5_has(f, group)) strcat(group, "_");
+}
+
+/** Splits with estimates; `test` alone where no model has a likelihood. */
+static bool has_split(const tx_block *b, tx_split s)
+{
+    bool any = false;
+    for (int i = 0; i < b->n; i++)
+        for (int k = 0; k < b->run[i]->n_estimate; k++) {
+            any = true;
+            if (b->run[i]->estimate[k].split == s) return true;
+        }
+    return !any && s == TX_TEST;
+}
+
+static void put_block(tx_h5 *f, const tx_block *b, bool examples)
+{
+    char name[PATH], group[PATH + 16], summary[PATH + 32];
+    group_name(f, b->run[0], name);
+    tx_h5_group(f, name);
+    tx_h5_set_text(f, name, "dataset", b->run[0]->dataset);
+    tx_h5_set_text(f, name, "view", b->run[0]->view);
+    tx_h5_set_text(f, name, "measure", b->run[0]->measure);
+    tx_h5_set_text(f, name, "dataset_sha256", b->run[0]->dataset_sha256);
+    tx_h5_set_text(f, name, "view_sha256", b->run[0]->view_sha256);
+    for (int s = 0; s < TX_N_SPLIT; s++) {
+        if (!has_split(b, (tx_split)s)) continue;
+        table t;
+        table_new(&t, f, b, (tx_split)s);
+        snprintf(group, sizeof group, "%s/%s", name, tx_split_name((tx_split)s));
+        snprintf(summary, sizeof summary, "%s/summary", group);
+        put_labels(&t, group);
+        if (examples && t.n_example > 0) put_examples(&t, group);
+        put_summary(&t, summary);
+        table_free(&t);
+    }
+}
+
+/** Bytes of all per-example values. */
+static double array_bytes(int n_block, const tx_block block[])
+{
+    double bytes = 0;
+    for (int b = 0; b < n_block; b++)
+        for (int s = 0; s < TX_N_SPLIT; s++) {
+            table t;
+            table_new(&t, NULL, &block[b], (tx_split)s);
+            bytes += (double)(t.n_model * t.n_estimator * t.n_seed) * (double)t.n_example * sizeof(double);
+            table_free(&t);
+        }
+    return bytes;
+}
+
+tx_status tx_compare_h5(const char *path, int n_block, const tx_block block[])
+{
+    tx_h5 *f = tx_h5_new(path, TX_SCHEMA_COMPARE, false);
+    bool examples = array_bytes(n_block, block) <= array_limit;
+    for (int b = 0; b < n_block; b++) put_block(f, &block[b], examples);
+    return tx_h5_commit(f, NULL);
+}

@@ -1,0 +1,136 @@
+#include "common/store/compare_table.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/store/compare_file.h"
+
+static int by_place(const void *x, const void *y)
+{
+    const tx_run_info *a = *(const tx_run_info *const *)x, *b = *(const tx_run_info *const *)y;
+    int order = strcmp(a->dataset, b->dataset);
+    if (!order) order = strcmp(a->view, b->view);
+    if (!order) order = strcmp(a->label, b->label);
+    if (!order) order = (a->seed > b->seed) - (a->seed < b->seed);
+    return order ? order : strcmp(a->path, b->path);
+}
+
+const tx_run_info **tx_runs_sorted(int n, const tx_run_info run[])
+{
+    const tx_run_info **p = tx_alloc((size_t)n, sizeof *p);
+    for (int i = 0; i < n; i++) p[i] = &run[i];
+    qsort(p, (size_t)n, sizeof *p, by_place);
+    return p;
+}
+
+bool tx_run_complete(const tx_run_info *r) { return r && strcmp(r->status, "complete") == 0; }
+
+const tx_estimate *tx_run_estimate(const tx_run_info *r, tx_split s, const char *estimator)
+{
+    for (int i = r ? r->n_estimate - 1 : -1; i >= 0; i--)
+        if (r->estimate[i].split == s && strcmp(r->estimate[i].estimator, estimator) == 0) return &r->estimate[i];
+    return NULL;
+}
+
+int tx_block_label(const tx_block *b, const tx_run_info *r)
+{
+    for (int i = 0; i < b->n_label; i++)
+        if (strcmp(b->label[i], r->label) == 0) return i;
+    return -1;
+}
+
+static int seed_index(const tx_block *b, int seed)
+{
+    for (int i = 0; i < b->n_seed; i++)
+        if (b->seed[i] == seed) return i;
+    return -1;
+}
+
+static int by_value(const void *x, const void *y)
+{
+    int32_t a = *(const int32_t *)x, b = *(const int32_t *)y;
+    return (a > b) - (a < b);
+}
+
+/** Mean selection score over a label's complete runs; NAN without one. */
+static double mean_score(const tx_block *b, int label)
+{
+    double sum = 0;
+    int n = 0;
+    for (int s = 0; s < b->n_seed; s++) {
+        const tx_run_info *r = b->at[label * b->n_seed + s];
+        if (!tx_run_complete(r) || isnan(r->best_score)) continue;
+        sum += r->best_score;
+        n++;
+    }
+    return n ? sum / n : NAN;
+}
+
+static const char *group_of(const tx_block *b, int label)
+{
+    for (int s = 0; s < b->n_seed; s++)
+        if (b->at[label * b->n_seed + s]) return b->at[label * b->n_seed + s]->group;
+    return b->label[label];
+}
+
+/** In each group the label of the best mean score; all of a group without scores, because nothing chose among them. */
+static void choose(tx_block *b)
+{
+    for (int i = 0; i < b->n_label; i++) {
+        double own = mean_score(b, i);
+        bool beaten = false;
+        for (int k = 0; k < b->n_label; k++) {
+            if (k == i || strcmp(group_of(b, i), group_of(b, k)) != 0) continue;
+            double other = mean_score(b, k);
+            beaten |= other > own || (!isnan(other) && isnan(own)) || (other == own && k < i);
+        }
+        b->chosen[i] = !beaten;
+    }
+}
+
+tx_status tx_block_new(tx_block *b, const tx_run_info **run, int n)
+{
+    *b = (tx_block){.run = run};
+    while (b->n < n && strcmp(run[b->n]->dataset, run[0]->dataset) == 0 && strcmp(run[b->n]->view, run[0]->view) == 0)
+        b->n++;
+    for (int i = 1; i < b->n; i++)
+        if (strcmp(run[i]->view_sha256, run[0]->view_sha256) != 0)
+            return tx_fail(TX_EDATA, "%s and %s were scored on different rows of %s %s: not comparable, remove one",
+                           run[0]->path, run[i]->path, run[0]->dataset, run[0]->view);
+    b->label = tx_alloc((size_t)b->n, sizeof *b->label);
+    b->seed = tx_alloc((size_t)b->n, sizeof *b->seed);
+    for (int i = 0; i < b->n; i++) {
+        if (tx_block_label(b, run[i]) < 0) b->label[b->n_label++] = run[i]->label;
+        if (seed_index(b, run[i]->seed) < 0) b->seed[b->n_seed++] = run[i]->seed;
+    }
+    qsort(b->seed, (size_t)b->n_seed, sizeof *b->seed, by_value);
+    b->at = tx_alloc((size_t)b->n_label * (size_t)b->n_seed, sizeof *b->at);
+    for (int i = 0; i < b->n; i++) b->at[tx_block_label(b, run[i]) * b->n_seed + seed_index(b, run[i]->seed)] = run[i];
+    b->chosen = tx_alloc((size_t)b->n_label, 1);
+    choose(b);
+    return TX_OK;
+}
+
+void tx_block_free(tx_block *b)
+{
+    free(b->label);
+    free(b->seed);
+    free(b->at);
+    free(b->chosen);
+}
+
+tx_status tx_compare_write(const char *h5_path, const char *csv_path, int n, const tx_run_info run[])
+{
+    const tx_run_info **sorted = tx_runs_sorted(n, run);
+    tx_block *block = tx_alloc((size_t)n, sizeof *block);
+    int n_block = 0;
+    tx_status s = TX_OK;
+    for (int i = 0; s == TX_OK && i < n; i += block[n_block++].n) s = tx_block_new(&block[n_block], sorted + i, n - i);
+    if (s == TX_OK) s = tx_compare_h5(h5_path, n_block, block);
+    if (s == TX_OK) s = tx_compare_csv(csv_path, n_block, block);
+    for (int i = 0; i < n_block; i++) tx_block_free(&block[i]);
+    free(block);
+    free(sorted);
+    return s;
+}
