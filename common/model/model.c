@@ -128,7 +128,7 @@ static tx_status ascend_likelihood(tx_model *m, tx_step *s, tx_tensor x, tx_metr
     tx_var loss = tx_affine(t, tx_mean(t, each), -1, 0);
     double value = (double)loss->v.x[0];
     out->n = 1;
-    out->m[0].name = "objective", out->m[0].value = -value;
+    out->m[0].name = "objective", out->m[0].value = value;
     if (!isfinite(value))
         return tx_fail(TX_EDIVERGED, "step %llu: the %s is not finite", (unsigned long long)s->number,
                        m->ops->log_prob ? "log-likelihood" : "evidence lower bound");
