@@ -28,8 +28,7 @@ static void step(const void *c, uint64_t t, real lr, real gscale, real decay, si
 const tx_optim_ops tx_optim_adagrad = {
     .name = "adagrad",
     .summary = "gradients divided by the root of the sum of all squares so far",
-    .citation =
-        "Duchi, Hazan and Singer 2011, Adaptive subgradient methods for online learning and stochastic optimization",
+    .citation = "duchi2011adaptive",
     .n_slots = 1,
     .slot_name = {"sum_of_squares"},
     .config_size = sizeof(config),

@@ -48,7 +48,7 @@ static void step(const void *c, uint64_t t, real lr, real gscale, real decay, si
 const tx_optim_ops tx_optim_adam = {
     .name = "adam",
     .summary = "running means of gradients and of their squares, corrected for their start at 0",
-    .citation = "Kingma and Ba 2015, Adam: a method for stochastic optimization (ICLR)",
+    .citation = "kingma2015adam",
     .n_slots = 2,
     .slot_name = {"first_moment", "second_moment"},
     .config_size = sizeof(config),

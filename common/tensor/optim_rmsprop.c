@@ -45,7 +45,7 @@ static void step(const void *c, uint64_t t, real lr, real gscale, real decay, si
 const tx_optim_ops tx_optim_rmsprop = {
     .name = "rmsprop",
     .summary = "gradients divided by a running root mean square, with momentum",
-    .citation = lecture,
+    .citation = "tieleman2012rmsprop",
     .n_slots = 2,
     .slot_name = {"second_moment", "velocity"},
     .config_size = sizeof(config),

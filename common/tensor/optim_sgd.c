@@ -35,7 +35,7 @@ static void step(const void *c, uint64_t t, real lr, real gscale, real decay, si
 const tx_optim_ops tx_optim_sgd = {
     .name = "sgd",
     .summary = "stochastic gradient descent, with classical or Nesterov momentum",
-    .citation = "Robbins and Monro 1951, A stochastic approximation method",
+    .citation = "robbins1951stochastic",
     .n_slots = 1,
     .slot_name = {"velocity"},
     .config_size = sizeof(config),
