@@ -27,6 +27,7 @@ struct tx_dataset {
     char         name[TX_NAME_MAX];                       /**< as the user gave it, or the file's base name: used in paths */
     const char  *citation;                                /**< key of paper/references.bib, or NULL */
     char         source[TX_TEXT_MAX];                     /**< where it was read, for people */
+    char         binarised[TX_TEXT_MAX];                  /**< folder of a published binarisation of these splits, or "" */
     char         unit[TX_NAME_MAX];                       /**< "grey level, 0 = black", "1" */
     tx_data_type type;
     int          levels;                                  /**< 2 for BINARY, K for LEVELS, 0 for REAL */
@@ -38,7 +39,7 @@ struct tx_dataset {
         const uint8_t *label;                             /**< [n], or NULL */
         char           origin[TX_TEXT_MAX];               /**< "rows 0..49999 of train-images-idx3-ubyte.gz": stated in every file */
     } split[TX_N_SPLIT];
-    char            sha256[TX_SHA256_TEXT];               /**< of type, shape and the rows of all splits */
+    char            sha256[TX_SHA256_TEXT];               /**< of type, levels, shape, and the rows and labels of all splits */
     const tx_known *known;                                /**< NULL for data of unknown density */
     void           *state;                                /**< the known density's own parameters, or NULL; owned */
     void           *memory[8];                            /**< what tx_dataset_close frees */

@@ -34,10 +34,13 @@ typedef struct tx_view_ops {
     /** One row: reads stored row `row` of split `s`, noise from `r`; x[dim]; returns log |dy/dx| in nats, where y is what
      *  the model sees and x is in the data's stated unit (images: the [0,1] scale): add it to log p(y) for log p(x). */
     double    (*row)(const tx_view *v, tx_split s, size_t row, tx_rng r, real y[]);
-    /** Back to the data's unit ([0,1] for dequantised levels): x from y, len values; NULL: identity. For pictures and
-     *  for samples in files. */
+    /** Back to the data's unit ([0,1] for dequantised levels): x[n,dim] from y[n,dim], which may be the same array; NULL:
+     *  identity. For pictures and for samples in files. */
     void      (*invert)(const tx_view *v, size_t n, const real y[], real x[]);
-    void      (*space)(tx_view *v);                       /**< fills v->space but for the moments */
+    void      (*space)(tx_view *v);                       /**< fills v->space but for shape and moments */
+    tx_status (*prepare)(tx_view *v);                     /**< what rows need: fixed draws, moments of the data; NULL: nothing */
+    void      (*moments)(const tx_view *v, double mean[], double deviation[]); /**< closed form; NULL: one pass over the
+                                                               training split with the draws of seed 0, epoch 0 */
 } tx_view_ops;
 extern const tx_view_ops *const tx_view_list[];           /**< NULL-terminated */
 
@@ -48,6 +51,9 @@ struct tx_view {
     int                dequantised_levels;                /**< K where rows are dequantised levels (bits/dim exist), else 0 */
     double             lambda;                            /**< of logit */
     double            *moment;                            /**< [4,dim]: mean, deviation of the view, then of the data */
+    double             log_jacobian;                      /**< the part of log |dy/dx| that is the same for every row */
+    char               note[TX_TEXT_MAX];                 /**< what was decided, one line, or "": where fixed draws come from,
+                                                               coordinates without variation */
     uint8_t           *fixed[TX_N_SPLIT];                 /**< static_binarised draws [n,dim], else NULL */
     char               sha256[TX_SHA256_TEXT];            /**< of valid and test as models are scored on them */
 };
@@ -60,7 +66,8 @@ const char *tx_view_choices(void);
 tx_status tx_view_open(tx_view *out, const tx_dataset *data, const tx_view_config *c);
 void      tx_view_close(tx_view *v);
 /** Rows `row[0..n)` of a split into y[n,dim]; log_jacobian[n] may be NULL. TRAIN rows draw from
- *  fold(fold(named(root(seed), "view"), epoch), row); VALID and TEST ignore seed and epoch. Parallel over rows. */
+ *  fold(fold(named(root(seed), "view"), epoch), row); VALID and TEST ignore seed and epoch and draw from
+ *  fold(named(named(named(root(0), data->sha256), view), split), row). Parallel over rows. */
 void      tx_view_rows(const tx_view *v, tx_split s, uint64_t seed, uint64_t epoch, const uint32_t row[], size_t n,
                        real y[], double log_jacobian[]);
 /** Rows from..from+n-1 in stored order, the fixed realisation (for TRAIN: seed 0, epoch 0). */
