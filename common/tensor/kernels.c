@@ -5,10 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <threads.h>
 #include "common/tensor/kernels_isa.h"
 #include "common/tensor/parallel.h"
 
+/* OpenBLAS beyond cblas.h. The last two are how its dynamic build chooses a core; a build for one core lacks them. */
 void openblas_set_num_threads(int n);
+char *openblas_get_corename(void);
+void gotoblas_dynamic_init(void) __attribute__((weak));
+void gotoblas_dynamic_quit(void) __attribute__((weak));
 
 static bool always(void) { return true; }
 #ifdef TX_HAVE_v2
@@ -23,6 +28,7 @@ static bool has_v4(void) { return __builtin_cpu_supports("x86-64-v4"); }
 
 typedef struct choice {
     const char *name;
+    const char *blas_core; /* OpenBLAS kernels that this set runs; NULL for what OpenBLAS falls back to */
     const tx_isa *isa;
     bool (*supported)(void);
 } choice;
@@ -30,16 +36,16 @@ typedef struct choice {
 /* Best first. */
 static const choice choices[] = {
 #ifdef TX_HAVE_v4
-    {"x86-64-v4", &tx_isa_v4, has_v4},
+    {"x86-64-v4", "SkylakeX", &tx_isa_v4, has_v4},
 #endif
 #ifdef TX_HAVE_v3
-    {"x86-64-v3", &tx_isa_v3, has_v3},
+    {"x86-64-v3", "Haswell", &tx_isa_v3, has_v3},
 #endif
 #ifdef TX_HAVE_v2
-    {"x86-64-v2", &tx_isa_v2, has_v2},
-    {"x86-64", &tx_isa_baseline, always},
+    {"x86-64-v2", NULL, &tx_isa_v2, has_v2},
+    {"x86-64", NULL, &tx_isa_baseline, always},
 #else
-    {"generic", &tx_isa_baseline, always},
+    {"generic", NULL, &tx_isa_baseline, always},
 #endif
 };
 
@@ -52,15 +58,34 @@ static const choice *pick(const char *name)
     return NULL;
 }
 
+/* OpenBLAS takes its slowest kernels, a fourth of the speed, for a processor newer than itself; then we name the best
+ * core that this processor runs, unless the user has named one. */
+static void start_blas(void)
+{
+    const char *core = pick(NULL)->blas_core;
+    if (core && gotoblas_dynamic_init && gotoblas_dynamic_quit && !getenv("OPENBLAS_CORETYPE") &&
+        strcmp(openblas_get_corename(), "Prescott") == 0) {
+        setenv("OPENBLAS_CORETYPE", core, 1);
+        gotoblas_dynamic_quit();
+        gotoblas_dynamic_init();
+        unsetenv("OPENBLAS_CORETYPE");
+    }
+    openblas_set_num_threads(1);
+}
+
+static void choose(const choice *c)
+{
+    static once_flag once = ONCE_FLAG_INIT;
+    call_once(&once, start_blas);
+    atomic_store(&chosen, c);
+}
+
 static const choice *now(void)
 {
-    const choice *c = atomic_load_explicit(&chosen, memory_order_relaxed);
-    if (!c) {
-        openblas_set_num_threads(1);
-        c = pick(NULL);
-        atomic_store_explicit(&chosen, c, memory_order_relaxed);
-    }
-    return c;
+    const choice *c = atomic_load_explicit(&chosen, memory_order_acquire);
+    if (c) return c;
+    choose(pick(NULL));
+    return atomic_load(&chosen);
 }
 
 const tx_isa *tx_isa_now(void) { return now()->isa; }
@@ -78,8 +103,7 @@ tx_status tx_kernels_start(void)
         return tx_fail(TX_EUSAGE, "environment: TAXON_ISA=%s is unknown or not supported here; possible: %s", name,
                        list);
     }
-    openblas_set_num_threads(1);
-    atomic_store_explicit(&chosen, c, memory_order_relaxed);
+    choose(c);
     return TX_OK;
 }
 

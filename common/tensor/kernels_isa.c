@@ -227,83 +227,83 @@ static void loop_logistic(const tx_args *a, size_t from, size_t to)
     a->out[1] ? logistic(a, from, to, true) : logistic(a, from, to, false);
 }
 
-/* Scratch of one run of variables whose components fit in the buffers. */
+/* Scratch of a run of variables (of one or several rows), component-major so that loops over the variables vectorise.
+ */
+enum { MOG_SIZE = 2 * TX_MOG_MAX, MOG_VARS = 128 };
 typedef struct mixture {
-    real prior[TX_MOG_MAX], joint[TX_MOG_MAX], z[TX_MOG_MAX], inv[TX_MOG_MAX]; /* [variables, k] */
-    real top[TX_MOG_MAX], sum_prior[TX_MOG_MAX], sum_joint[TX_MOG_MAX];        /* [variables] */
+    real prior[MOG_SIZE], joint[MOG_SIZE], z[MOG_SIZE], inv[MOG_SIZE]; /* [k, vars] */
+    real top_prior[MOG_VARS], top_joint[MOG_VARS], sum_prior[MOG_VARS], sum_joint[MOG_VARS];
 } mixture;
 
-/* prior, joint := exp(logit - max), exp(logit + log N - max) and their sums; top := the difference of the maxima. */
+/* prior, joint := exp(logit - max), exp(logit + log N - max), and their sums over the components. */
 static inline void mog_weights(mixture *m, size_t vars, size_t k, const real *x, const real *logit, const real *mean,
                                const real *logsd)
 {
+    for (size_t j = 0; j < vars; j++) m->top_prior[j] = m->top_joint[j] = -INFINITY;
+    for (size_t j = 0; j < vars; j++) m->sum_prior[j] = m->sum_joint[j] = 0;
+    for (size_t c = 0; c < k; c++) {
+        real *prior = m->prior + c * vars, *joint = m->joint + c * vars, *z = m->z + c * vars, *inv = m->inv + c * vars;
 #pragma omp simd
-    for (size_t i = 0; i < vars * k; i++) m->inv[i] = v_exp(-logsd[i]);
-    for (size_t j = 0; j < vars; j++) {
-        real top_prior = -INFINITY, top_joint = -INFINITY;
-        for (size_t i = j * k; i < (j + 1) * k; i++) {
-            m->z[i] = (x[j] - mean[i]) * m->inv[i];
-            m->joint[i] = logit[i] - logsd[i] - (real)0.5 * (m->z[i] * m->z[i]);
-            top_prior = logit[i] > top_prior ? logit[i] : top_prior;
-            top_joint = m->joint[i] > top_joint ? m->joint[i] : top_joint;
+        for (size_t j = 0; j < vars; j++) {
+            real l = logit[j * k + c], s = logsd[j * k + c], w = v_exp(-s), e = (x[j] - mean[j * k + c]) * w;
+            real t = l - s - (real)0.5 * (e * e);
+            prior[j] = l;
+            joint[j] = t;
+            z[j] = e;
+            inv[j] = w;
+            m->top_prior[j] = l > m->top_prior[j] ? l : m->top_prior[j];
+            m->top_joint[j] = t > m->top_joint[j] ? t : m->top_joint[j];
         }
-        for (size_t i = j * k; i < (j + 1) * k; i++) {
-            m->prior[i] = logit[i] - top_prior;
-            m->joint[i] -= top_joint;
-        }
-        m->top[j] = top_joint - top_prior;
     }
+    for (size_t c = 0; c < k; c++) {
+        real *prior = m->prior + c * vars, *joint = m->joint + c * vars;
 #pragma omp simd
-    for (size_t i = 0; i < vars * k; i++) {
-        m->prior[i] = v_exp(m->prior[i]);
-        m->joint[i] = v_exp(m->joint[i]);
+        for (size_t j = 0; j < vars; j++) {
+            m->sum_prior[j] += prior[j] = v_exp(prior[j] - m->top_prior[j]);
+            m->sum_joint[j] += joint[j] = v_exp(joint[j] - m->top_joint[j]);
+        }
     }
-    for (size_t j = 0; j < vars; j++) {
-        m->sum_prior[j] = (real)sum(m->prior + j * k, k);
-        m->sum_joint[j] = (real)sum(m->joint + j * k, k);
-    }
-}
-
-static inline double mog_value(const mixture *m, size_t vars)
-{
-    double s = 0;
-#pragma omp simd reduction(+ : s)
-    for (size_t j = 0; j < vars; j++)
-        s += (double)(m->top[j] - (real)0.5 * LOG_2PI + v_log(m->sum_joint[j]) - v_log(m->sum_prior[j]));
-    return s;
 }
 
 static inline void mog_grad(const mixture *m, size_t vars, size_t k, real *glogit, real *gmean, real *glogsd, real *gx)
 {
-    for (size_t j = 0; j < vars; j++) {
-        real scale_prior = 1 / m->sum_prior[j], scale_joint = 1 / m->sum_joint[j];
-        double s = 0;
-#pragma omp simd reduction(+ : s)
-        for (size_t i = j * k; i < (j + 1) * k; i++) {
-            real post = m->joint[i] * scale_joint, z = m->z[i], g = post * z * m->inv[i];
-            glogit[i] = post - m->prior[i] * scale_prior;
-            gmean[i] = g;
-            glogsd[i] = post * (z * z - 1);
-            s += (double)g;
+    for (size_t j = 0; j < vars; j++) gx[j] = 0;
+    for (size_t c = 0; c < k; c++) {
+        const real *prior = m->prior + c * vars, *joint = m->joint + c * vars;
+        const real *z = m->z + c * vars, *inv = m->inv + c * vars;
+#pragma omp simd
+        for (size_t j = 0; j < vars; j++) {
+            real post = joint[j] / m->sum_joint[j], g = post * z[j] * inv[j];
+            glogit[j * k + c] = post - prior[j] / m->sum_prior[j];
+            gmean[j * k + c] = g;
+            glogsd[j * k + c] = post * (z[j] * z[j] - 1);
+            gx[j] -= g;
         }
-        gx[j] = (real)-s;
     }
 }
 
 static void loop_mog(const tx_args *a, size_t from, size_t to)
 {
     mixture m;
-    size_t d = a->d, k = a->k, step = TX_MOG_MAX / k;
-    for (size_t r = from; r < to; r++) {
-        double s = 0;
-        for (size_t j = 0; j < d; j += step) {
-            size_t vars = d - j < step ? d - j : step, at = r * d + j, atk = at * k;
-            mog_weights(&m, vars, k, a->in[0] + at, a->in[1] + atk, a->in[2] + atk, a->in[3] + atk);
-            s += mog_value(&m, vars);
-            if (a->out[1]) mog_grad(&m, vars, k, a->out[1] + atk, a->out[2] + atk, a->out[3] + atk, a->out[4] + at);
+    size_t d = a->d, k = a->k, step = MOG_SIZE / k < MOG_VARS ? MOG_SIZE / k : MOG_VARS;
+    double s = 0;
+    for (size_t v = from * d; v < to * d; v += step) {
+        size_t vars = to * d - v < step ? to * d - v : step, at = v * k;
+        mog_weights(&m, vars, k, a->in[0] + v, a->in[1] + at, a->in[2] + at, a->in[3] + at);
+        if (a->out[1]) mog_grad(&m, vars, k, a->out[1] + at, a->out[2] + at, a->out[3] + at, a->out[4] + v);
+        real value[MOG_VARS];
+#pragma omp simd
+        for (size_t j = 0; j < vars; j++)
+            value[j] = m.top_joint[j] - m.top_prior[j] - (real)0.5 * LOG_2PI + v_log(m.sum_joint[j]) -
+                       v_log(m.sum_prior[j]);
+        for (size_t j = 0; j < vars; j++) {
+            s += (double)value[j];
+            if ((v + j + 1) % d) continue;
+            a->out[0][(v + j) / d] = (real)s;
+            s = 0;
         }
-        a->out[0][r] = (real)s;
     }
+    for (size_t r = from; d == 0 && r < to; r++) a->out[0][r] = 0;
 }
 
 /* Optimisers: in[0] = gradient, out[0] = weights, out[1..] = state. */
@@ -362,32 +362,54 @@ static void loop_adam(const tx_args *a, size_t from, size_t to)
     }
 }
 
-/* Philox4x32-10 (Salmon et al. 2011) on consecutive blocks. The 32-bit words lie in 64-bit lanes, where one vector
- * multiplication gives both halves of a product. */
+/* Vectors of 64-bit lanes, and the product of the lanes' low halves, for which plain C gets no single instruction. */
+#if defined __AVX512F__
+#include <immintrin.h>
+typedef uint64_t lanes __attribute__((vector_size(64)));
+#define MULTIPLY(a, b) ((lanes)_mm512_mul_epu32((__m512i)(a), (__m512i)(b)))
+#elif defined __AVX2__
+#include <immintrin.h>
+typedef uint64_t lanes __attribute__((vector_size(32)));
+#define MULTIPLY(a, b) ((lanes)_mm256_mul_epu32((__m256i)(a), (__m256i)(b)))
+#elif defined __SSE2__
+#include <immintrin.h>
+typedef uint64_t lanes __attribute__((vector_size(16)));
+#define MULTIPLY(a, b) ((lanes)_mm_mul_epu32((__m128i)(a), (__m128i)(b)))
+#else
+typedef uint64_t lanes __attribute__((vector_size(16)));
+#define MULTIPLY(a, b) (((a)&UINT32_MAX) * (b))
+#endif
+enum { LANES = sizeof(lanes) / sizeof(uint64_t) };
+typedef uint32_t halves __attribute__((vector_size(sizeof(lanes) / 2)));
+
 typedef struct words {
     uint32_t w[4][TX_RNG_BLOCKS];
 } words;
 
+/* Philox4x32-10 (Salmon et al. 2011) on n consecutive blocks, rounded up to LANES. A word is the low half of a lane;
+ * the high half of c1 and c3, and from them of c0 and c2, is noise that no product and no result sees. */
 static void philox(tx_rng rng, uint64_t block, size_t n, words *out)
 {
-    const uint64_t low = UINT32_MAX;
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) {
-        uint64_t c0 = rng.path & low, c1 = rng.path >> 32, c2 = (block + i) & low, c3 = (block + i) >> 32;
+    const lanes zero = {0}, m0 = zero + 0xD2511F53u, m1 = zero + 0xCD9E8D57u;
+    lanes index = zero + block;
+    for (size_t j = 0; j < LANES; j++) index[j] += j;
+    for (size_t i = 0; i < n; i += LANES, index += LANES) {
+        lanes c0 = zero + rng.path, c1 = c0 >> 32, c2 = index, c3 = index >> 32;
         uint32_t k0 = (uint32_t)rng.key, k1 = (uint32_t)(rng.key >> 32);
         for (int round = 0; round < 10; round++) {
-            uint64_t p0 = (c0 & low) * 0xD2511F53u, p1 = (c2 & low) * 0xCD9E8D57u;
+            lanes p0 = MULTIPLY(c0, m0), p1 = MULTIPLY(c2, m1);
             c0 = (p1 >> 32) ^ c1 ^ k0;
-            c1 = p1 & low;
+            c1 = p1;
             c2 = (p0 >> 32) ^ c3 ^ k1;
-            c3 = p0 & low;
+            c3 = p0;
             k0 += 0x9E3779B9u;
             k1 += 0xBB67AE85u;
         }
-        out->w[0][i] = (uint32_t)c0;
-        out->w[1][i] = (uint32_t)c1;
-        out->w[2][i] = (uint32_t)c2;
-        out->w[3][i] = (uint32_t)c3;
+        const lanes c[4] = {c0, c1, c2, c3};
+        for (int j = 0; j < 4; j++) {
+            halves h = __builtin_convertvector(c[j], halves);
+            memcpy(&out->w[j][i], &h, sizeof h);
+        }
     }
 }
 

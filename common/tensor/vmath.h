@@ -3,7 +3,7 @@
  * tail.
  *
  *  Float: at most 2 ulp; polynomials by interpolation at Chebyshev points. Double: the C library's.
- *  NaN gives NaN, overflow gives inf, underflow is gradual. */
+ *  NaN gives NaN, overflow gives inf, underflow gives 0. */
 #ifndef TX_TENSOR_VMATH_H
 #define TX_TENSOR_VMATH_H
 #include <float.h>
@@ -45,37 +45,41 @@ static inline float v_float(uint32_t u)
 /** 2^n for n in [-126, 127], n in two's complement. */
 static inline float v_pow2(uint32_t n) { return v_float((n + 127u) << 23); }
 
+/* No intermediate below may be subnormal where the result is not: on many processors such a product costs a hundred
+ * times another one. Hence t * r + r and the like instead of powers, and exp that goes to 0 below FLT_MIN. */
+
 /** x = n log 2 + r with |r| <= log(2)/2; returns exp(r) - 1. Adding and subtracting 1.5 2^23 rounds to an integer,
- * whose low bits are those of the sum. */
+ * which then lies in the low bits of the sum; *n has at least its low 9 bits. */
 static inline float v_exp_reduce(float x, uint32_t *n)
 {
     const float magic = 12582912.0f;
     float shifted = x * 1.44269504f + magic, whole = shifted - magic;
-    *n = v_bits(shifted) - v_bits(magic);
+    *n = v_bits(shifted);
     float r = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
     float q = 0.00139262034f;
     q = q * r + 0.00836319488f;
     q = q * r + 0.0416665545f;
     q = q * r + 0.166665769f;
     q = q * r + 0.5f;
-    return q * (r * r) + r;
+    q = q * r;
+    return q * r + r;
 }
 
 static inline float v_exp(float x)
 {
-    x = x < -105.0f ? -105.0f : x;
-    x = x > 90.0f ? 90.0f : x;
     uint32_t n;
     float p = 1.0f + v_exp_reduce(x, &n);
-    uint32_t half = (uint32_t)((int32_t)n >> 1); /* two factors: 2^n itself may be subnormal or over the range */
-    return p * v_pow2(half) * v_pow2(n - half);
+    float y = v_float(v_bits(p) + (n << 23)); /* p 2^n: the exponents add */
+    y = x < -87.3365448f ? 0.0f : y;
+    y = x > 88.7228394f ? INFINITY : y;
+    return x == x ? y : x;
 }
 
 /** exp(x) - 1 for x <= 0. */
 static inline float v_expm1_neg(float x)
 {
-    x = x < -80.0f ? -80.0f : x;
     uint32_t n;
+    x = x < -80.0f ? -80.0f : x;
     float p = v_exp_reduce(x, &n), s = v_pow2(n);
     return s * p + (s - 1.0f);
 }
@@ -83,7 +87,7 @@ static inline float v_expm1_neg(float x)
 /** log(1 + f) + e log 2 for 1 + f in [sqrt(1/2), sqrt(2)]. */
 static inline float v_log_near(float f, float e)
 {
-    float z = f * f, p = 0.0697161147f;
+    float p = 0.0697161147f;
     p = p * f - 0.114797338f;
     p = p * f + 0.116854199f;
     p = p * f - 0.124256873f;
@@ -92,9 +96,10 @@ static inline float v_log_near(float f, float e)
     p = p * f + 0.200007157f;
     p = p * f - 0.24999997f;
     p = p * f + 0.333333312f;
-    float y = p * (f * z) + e * -2.12194440e-4f;
-    y = y - 0.5f * z;
-    return (f + y) + e * 0.693359375f;
+    p = p * f - 0.5f;
+    p = p * f;
+    p = p * f + f;
+    return (p - e * 2.12194440e-4f) + e * 0.693359375f;
 }
 
 static inline float v_log(float x)
