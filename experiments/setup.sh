@@ -10,17 +10,27 @@ if [ -n "${OPENBLAS_CORETYPE:-}" ]; then
   unset OPENBLAS_CORETYPE
 fi
 
+# On a system without Debian's packages: name what is missing and stop.
+need_elsewhere() {
+  local missing=() thing
+  for thing in cc cmake make pkg-config; do
+    command -v "$thing" >/dev/null 2>&1 || missing+=("$thing")
+  done
+  for thing in openblas gsl hdf5-serial cunit yaml-0.1 jansson libpng zlib libcrypto; do
+    pkg-config --exists "$thing" 2>/dev/null || missing+=("$thing (pkg-config)")
+  done
+  echo '#include <Random123/philox.h>' | cc -E - >/dev/null 2>&1 || missing+=("Random123 (headers)")
+  [ ${#missing[@]} -eq 0 ] && return 0
+  echo "not a Debian system; missing:" >&2
+  printf '  %s\n' "${missing[@]}" >&2
+  echo "Install these (on Debian they are: ${build_packages[*]}) and call again." >&2
+  exit 1
+}
+
 # need PACKAGE...: install those that are missing, as root or through sudo; elsewhere name them and stop.
 need() {
   local missing=() package
-  if ! command -v dpkg-query >/dev/null 2>&1; then
-    echo "This is not a Debian system. Needed, by the names of Debian's packages: $*" >&2
-    local tool
-    for tool in cc cmake make pkg-config; do
-      command -v "$tool" >/dev/null 2>&1 || { echo "missing: $tool; install the packages above and call again" >&2; exit 1; }
-    done
-    return 0
-  fi
+  command -v dpkg-query >/dev/null 2>&1 || { need_elsewhere; return; }
   for package in "$@"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
   done
