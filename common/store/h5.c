@@ -39,6 +39,11 @@ hid_t tx_h5_memory_type(const tx_h5 *f, tx_h5_type type)
     return id[type];
 }
 
+void tx_h5_memory_name(const tx_h5 *f, char name[TX_H5_MEMORY_NAME])
+{
+    snprintf(name, TX_H5_MEMORY_NAME, "taxon-in-memory-%p", (const void *)f);
+}
+
 static herr_t keep_first(unsigned n, const H5E_error2_t *e, void *reason)
 {
     if (n == 0) tx_copy_text(reason, TX_TEXT_MAX, e->desc);
@@ -80,7 +85,9 @@ tx_h5 *tx_h5_new(const char *path, const char *schema, bool plain)
                 H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_V18) >= 0;
     f->text = H5Tcopy(H5T_C_S1);
     good = good && H5Tset_size(f->text, H5T_VARIABLE) >= 0 && H5Tset_cset(f->text, H5T_CSET_UTF8) >= 0;
-    f->file = good ? H5Fcreate(path, H5F_ACC_TRUNC, create, access) : H5I_INVALID_HID;
+    char name[TX_H5_MEMORY_NAME];
+    tx_h5_memory_name(f, name);
+    f->file = good ? H5Fcreate(name, H5F_ACC_TRUNC, create, access) : H5I_INVALID_HID;
     if (f->file < 0) tx_h5_fail(f, "/", "start a file in memory");
     H5Pclose(create);
     H5Pclose(access);
@@ -147,6 +154,7 @@ static hid_t open_group(tx_h5 *f, const char *path)
     TX_REQUIRE(path[0] == '/', "group '%s'", path);
     hid_t list = H5Pcreate(H5P_GROUP_CREATE), at = H5Gopen2(f->file, "/", H5P_DEFAULT);
     bool good = at >= 0 && set_order(list);
+    if (!good) tx_h5_fail(f, path, "make the group");
     for (const char *p = path + 1; good && *p;) {
         char name[TX_NAME_MAX];
         size_t n = strcspn(p, "/");
@@ -157,12 +165,12 @@ static hid_t open_group(tx_h5 *f, const char *path)
         hid_t next = H5Lexists(at, name, H5P_DEFAULT) > 0 ? H5Gopen2(at, name, H5P_DEFAULT)
                                                           : H5Gcreate2(at, name, H5P_DEFAULT, list, H5P_DEFAULT);
         good = next >= 0;
+        if (!good) tx_h5_fail(f, path, "make the group");
         H5Gclose(at);
         at = next;
         p += n + (p[n] == '/');
     }
     H5Pclose(list);
-    if (!good) tx_h5_fail(f, path, "make the group");
     return at;
 }
 

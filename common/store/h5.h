@@ -31,7 +31,8 @@ tx_h5 *tx_h5_new(const char *path, const char *schema, bool plain);
 tx_status tx_h5_commit(tx_h5 *f, char sha256[TX_SHA256_TEXT]);
 /** Frees without writing; NULL is allowed. Returns the first failure. */
 tx_status tx_h5_close(tx_h5 *f);
-/** Records a failure of HDF5 with its deepest reason: "FILE: OBJECT: cannot WHAT: REASON". */
+/** Records a failure of HDF5 with its deepest reason: "FILE: OBJECT: cannot WHAT: REASON". To be called before anything
+ *  else of HDF5, which would clear its reasons. */
 void tx_h5_fail(tx_h5 *f, const char *object, const char *what);
 
 /** One array with named axes. Of rank 1 and named like its axis it is the coordinate of that axis, and must be put
@@ -75,6 +76,9 @@ double tx_h5_get_f64(tx_h5 *f, const char *object, const char *name);
 int tx_h5_get_i32(tx_h5 *f, const char *object, const char *name);
 
 /** What h5.c, h5_read.c and content.c share. */
+enum { TX_H5_MEMORY_NAME = 64 };
+/** What HDF5 calls the file: unique, and no path, because HDF5 looks on disk for a file of that name. */
+void tx_h5_memory_name(const tx_h5 *f, char name[TX_H5_MEMORY_NAME]);
 bool tx_h5_type_of(hid_t type, tx_h5_type *out);          /**< false: none of ours */
 hid_t tx_h5_memory_type(const tx_h5 *f, tx_h5_type type); /**< little-endian, as in the file; borrowed */
 size_t tx_h5_type_size(tx_h5_type type);                  /**< of a value in memory */

@@ -90,9 +90,11 @@ tx_status tx_h5_open(tx_h5 **out, const char *path, const char *schema)
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     bool good = H5Pset_fapl_core(access, 1 << 20, 0) >= 0 && H5Pset_file_image(access, image, bytes) >= 0;
     free(image);
-    f->file = good ? H5Fopen(path, H5F_ACC_RDONLY, access) : H5I_INVALID_HID;
-    H5Pclose(access);
+    char name[TX_H5_MEMORY_NAME];
+    tx_h5_memory_name(f, name);
+    f->file = good ? H5Fopen(name, H5F_ACC_RDONLY, access) : H5I_INVALID_HID;
     if (f->file < 0) tx_h5_fail(f, "/", "open");
+    H5Pclose(access);
     if (schema) check_schema(f, schema);
     if (f->status != TX_OK) return tx_h5_close(f);
     *out = f;
