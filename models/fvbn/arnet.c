@@ -1,0 +1,351 @@
+#include "models/fvbn/arnet.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/tensor/parallel.h"
+
+enum { LANES = TX_ARNET_LANES, MASK_ROWS = 64 };
+
+/* ---- structure ---- */
+
+void tx_order_fill(bool random, int seed, int index, size_t dim, uint32_t order[])
+{
+    for (size_t i = 0; i < dim; i++) order[i] = (uint32_t)i;
+    if (!random) return;
+    tx_rng r = tx_rng_named(tx_rng_root((uint64_t)seed), "order");
+    tx_rng_permutation(tx_rng_fold(r, (uint64_t)index), dim, order);
+}
+
+static int last(const tx_arnet_spec *s) { return s->hidden.n + 1; }
+
+static size_t width(const tx_arnet_spec *s, int level)
+{
+    if (level == 0) return s->dim;
+    return level == last(s) ? s->dim * s->per : (size_t)s->hidden.v[level - 1];
+}
+
+/** Degrees of a hidden layer: evenly spread over 1..dim-1, or drawn from there but for those too low to see any unit
+ *  below (the paper's section 4.2). */
+static void hidden_degrees(const tx_arnet_spec *s, tx_rng r, const real *below, size_t n_below, size_t n, real *degree)
+{
+    size_t top = s->dim > 2 ? s->dim - 1 : 1, low = top;
+    for (size_t i = 0; i < n_below; i++)
+        if ((size_t)below[i] < low) low = (size_t)below[i];
+    for (size_t j = 0; j < n; j++) {
+        size_t k = j * top / n + 1;
+        if (s->random_degrees) k = low + (size_t)(tx_rng_uniform1(r, j) * (double)(top - low + 1));
+        degree[j] = (real)k;
+    }
+}
+
+/** Counting sort of a level's units by degree. */
+static void sort_units(size_t dim, size_t n, const real *degree, uint32_t *unit, uint32_t *upto)
+{
+    for (size_t j = 0; j < n; j++) upto[(size_t)degree[j]]++;
+    for (size_t k = 1; k <= dim; k++) upto[k] += upto[k - 1];
+    for (size_t j = n; j-- > 0;) unit[--upto[(size_t)degree[j]]] = (uint32_t)j;
+    for (size_t k = 0, at = 0; k <= dim; k++) {
+        while (at < n && (size_t)degree[unit[at]] <= k) at++;
+        upto[k] = (uint32_t)at;
+    }
+}
+
+static void fill_mask(const tx_arnet_spec *s, int index, tx_arnet_mask *m)
+{
+    int end = last(s);
+    for (int l = 0; l <= end; l++) m->degree[l] = tx_alloc(width(s, l), sizeof(real));
+    uint32_t *order = tx_alloc(s->dim, sizeof *order);
+    tx_order_fill(s->random_order, s->seed, index, s->dim, order);
+    for (size_t place = 0; place < s->dim; place++) {
+        m->degree[0][order[place]] = (real)(place + 1);
+        for (size_t k = 0; k < s->per; k++) m->degree[end][order[place] * s->per + k] = (real)place;
+    }
+    free(order);
+    tx_rng r = tx_rng_fold(tx_rng_named(tx_rng_root((uint64_t)s->seed), "degrees"), (uint64_t)index);
+    for (int l = 1; l < end; l++)
+        hidden_degrees(s, tx_rng_fold(r, (uint64_t)l), m->degree[l - 1], width(s, l - 1), width(s, l), m->degree[l]);
+    for (int l = 0; l < end; l++) {
+        m->unit[l] = tx_alloc(width(s, l), sizeof *m->unit[l]);
+        m->upto[l] = tx_alloc(s->dim + 1, sizeof *m->upto[l]);
+        sort_units(s->dim, width(s, l), m->degree[l], m->unit[l], m->upto[l]);
+    }
+}
+
+static const char *named(char buf[TX_NAME_MAX], const char *fmt, const char *end, int i)
+{
+    snprintf(buf, TX_NAME_MAX, fmt, end, i);
+    return buf;
+}
+
+static void add_structure(const tx_arnet_spec *s, tx_model *m)
+{
+    if (!s->random_order && !s->random_degrees) return;
+    char buf[TX_NAME_MAX];
+    tx_params *p = m->net[m->n_net++] = tx_params_new("structure");
+    for (int l = 0; l < last(s); l++) {
+        const char *name = l ? named(buf, "degree%s%d", "", l - 1) : "place";
+        tx_params_add(p, name, tx_shape2((size_t)s->n_mask, width(s, l)), (tx_init){TX_INIT_CONSTANT, 0});
+    }
+}
+
+void tx_arnet_build(tx_arnet *a, tx_model *m, const tx_arnet_spec *spec)
+{
+    *a = (tx_arnet){.spec = *spec, .net = tx_params_new("net")};
+    const tx_arnet_spec *s = &a->spec;
+    const tx_init zero = {TX_INIT_CONSTANT, 0};
+    bool relu = s->act == TX_RELU || s->act == TX_LEAKY_RELU;
+    char buf[TX_NAME_MAX];
+    m->net[m->n_net++] = a->net;
+    for (int l = 0; l < s->hidden.n; l++) {
+        size_t in = width(s, l), out = width(s, l + 1);
+        tx_init init = {relu ? TX_INIT_HE : TX_INIT_GLOROT, 0};
+        a->w[l] = tx_params_add(a->net, named(buf, "w%s%d", "", l), tx_shape2(in, out), init);
+        a->b[l] = tx_params_add(a->net, named(buf, "b%s%d", "", l), tx_shape2(1, out), zero);
+    }
+    size_t in = width(s, s->hidden.n), out = width(s, last(s));
+    for (int h = 0; h < s->n_head; h++) {
+        a->head_w[h] = tx_params_add(a->net, named(buf, "w%s", s->head[h], 0), tx_shape2(in, out), s->head_init);
+        a->head_b[h] = tx_params_add(a->net, named(buf, "b%s", s->head[h], 0), tx_shape2(1, out), zero);
+        if (s->direct)
+            a->direct[h] = tx_params_add(a->net, named(buf, "direct%s", s->head[h], 0), tx_shape2(s->dim, out),
+                                         s->head_init);
+    }
+    a->mask = tx_alloc((size_t)s->n_mask, sizeof *a->mask);
+    for (int k = 0; k < s->n_mask; k++) fill_mask(s, k, &a->mask[k]);
+    add_structure(s, m);
+}
+
+void tx_arnet_init(const tx_arnet *a, tx_model *m)
+{
+    const tx_arnet_spec *s = &a->spec;
+    if (m->n_net < 2) return;
+    for (int l = 0; l < last(s); l++) {
+        tx_tensor v = tx_params_value(m->net[1], (tx_param){l});
+        for (int k = 0; k < s->n_mask; k++)
+            memcpy(v.x + (size_t)k * width(s, l), a->mask[k].degree[l], width(s, l) * sizeof(real));
+    }
+}
+
+void tx_arnet_free(tx_arnet *a)
+{
+    for (int k = 0; k < a->spec.n_mask; k++)
+        for (int l = 0; l <= last(&a->spec); l++)
+            free(a->mask[k].degree[l]), free(a->mask[k].unit[l]), free(a->mask[k].upto[l]);
+    free(a->mask);
+}
+
+/* ---- density ---- */
+
+typedef struct masking {
+    const real *from, *to, *w;
+    real *y;
+    size_t in, out;
+} masking;
+
+static void mask_rows(void *ctx, size_t tile)
+{
+    const masking *k = ctx;
+    size_t end = (tile + 1) * MASK_ROWS < k->in ? (tile + 1) * MASK_ROWS : k->in;
+    for (size_t i = tile * MASK_ROWS; i < end; i++) {
+        const real *w = k->w + i * k->out, *to = k->to, degree = k->from[i];
+        real *y = k->y + i * k->out;
+#pragma omp simd
+        for (size_t j = 0; j < k->out; j++) y[j] = degree <= to[j] ? w[j] : 0;
+    }
+}
+
+static void mask_eval(tx_tape *t, tx_node *y)
+{
+    (void)t;
+    const tx_arnet_mask *m = y->a.p;
+    masking k = {m->degree[y->a.n], m->degree[y->a.n2], y->in[0]->v.x, y->v.x, tx_rows(y->v), tx_cols(y->v)};
+    tx_parallel((k.in + MASK_ROWS - 1) / MASK_ROWS, mask_rows, &k);
+}
+
+/** Linear and its own transpose. */
+static void mask_vjp(tx_tape *t, tx_var y, tx_var dy, const bool want[], tx_var dx[])
+{
+    (void)want;
+    dx[0] = tx_apply(t, y->op, y->v.shape, &dy, y->a);
+}
+
+static const tx_op mask_op = {"degree_mask", 1, mask_eval, mask_vjp};
+
+static tx_var masked(const tx_arnet *a, tx_tape *t, int mask, tx_param w, int from, int to)
+{
+    tx_var v = tx_params_var(a->net, w);
+    tx_attr attr = {.p = &a->mask[mask], .n = (size_t)from, .n2 = (size_t)to};
+    return tx_apply(t, &mask_op, v->v.shape, &v, attr);
+}
+
+void tx_arnet_apply(const tx_arnet *a, tx_tape *t, int mask, tx_var x, tx_var out[])
+{
+    const tx_arnet_spec *s = &a->spec;
+    tx_var h = x;
+    for (int l = 0; l < s->hidden.n; l++)
+        h = tx_dense(t, h, masked(a, t, mask, a->w[l], l, l + 1), tx_params_var(a->net, a->b[l]), s->act);
+    for (int k = 0; k < s->n_head; k++) {
+        tx_var w = masked(a, t, mask, a->head_w[k], s->hidden.n, last(s));
+        out[k] = tx_dense(t, h, w, tx_params_var(a->net, a->head_b[k]), TX_LINEAR);
+        if (s->direct)
+            out[k] = tx_add(t, out[k], tx_matmul(t, x, false, masked(a, t, mask, a->direct[k], 0, last(s)), false));
+    }
+}
+
+/* ---- samples ---- */
+
+typedef struct lanes {
+    const tx_arnet_mask *mask;
+    uint32_t row[LANES];
+    size_t n;
+    real *level[TX_ARNET_LEVELS];
+} lanes;
+
+typedef struct sampler {
+    const tx_arnet *a;
+    tx_arnet_draw draw;
+    const void *ctx;
+    lanes *tile;
+} sampler;
+
+/** sum[lane] += sum over the first n units of `level`, in the order of their degrees, of w[unit, column] h[unit]. */
+static void gather(const lanes *q, int level, size_t n, tx_tensor w, size_t column, real sum[])
+{
+    size_t cols = tx_cols(w);
+    const uint32_t *unit = q->mask->unit[level];
+    const real *h = q->level[level];
+    real acc[LANES];
+    memcpy(acc, sum, sizeof acc);
+    for (size_t i = 0; i < n; i++, h += LANES) {
+        const real wi = w.x[unit[i] * cols + column];
+#pragma omp simd
+        for (int l = 0; l < LANES; l++) acc[l] += wi * h[l];
+    }
+    memcpy(sum, acc, sizeof acc);
+}
+
+static void fill_lanes(real value, real sum[])
+{
+    for (int l = 0; l < LANES; l++) sum[l] = value;
+}
+
+/** The outputs of the variable at `place` (from 0): all they see is known. */
+static void outputs(const sampler *s, const lanes *q, size_t var, size_t place, real out[])
+{
+    const tx_arnet *a = s->a;
+    int top = a->spec.hidden.n;
+    for (int h = 0; h < a->spec.n_head; h++)
+        for (size_t k = 0; k < a->spec.per; k++, out += LANES) {
+            size_t column = var * a->spec.per + k;
+            fill_lanes(tx_params_value(a->net, a->head_b[h]).x[column], out);
+            gather(q, top, q->mask->upto[top][place], tx_params_value(a->net, a->head_w[h]), column, out);
+            if (a->spec.direct) gather(q, 0, place, tx_params_value(a->net, a->direct[h]), column, out);
+        }
+}
+
+/** The hidden units of this degree: those of one layer lie side by side. */
+static void hidden(const sampler *s, const lanes *q, size_t degree)
+{
+    for (int l = 0; l < s->a->spec.hidden.n; l++) {
+        size_t from = q->mask->upto[l + 1][degree - 1], to = q->mask->upto[l + 1][degree];
+        real *h = q->level[l + 1] + from * LANES;
+        for (size_t i = from; i < to; i++) {
+            size_t unit = q->mask->unit[l + 1][i];
+            real *z = q->level[l + 1] + i * LANES;
+            fill_lanes(tx_params_value(s->a->net, s->a->b[l]).x[unit], z);
+            gather(q, l, q->mask->upto[l][degree], tx_params_value(s->a->net, s->a->w[l]), unit, z);
+        }
+        tx_vec_act(s->a->spec.act, (to - from) * LANES, h, h);
+    }
+}
+
+static void sample_tile(void *ctx, size_t tile)
+{
+    const sampler *s = ctx;
+    const lanes *q = &s->tile[tile];
+    real *out = q->level[last(&s->a->spec)];
+    for (size_t place = 0; place < s->a->spec.dim; place++) {
+        size_t var = q->mask->unit[0][place];
+        outputs(s, q, var, place, out);
+        s->draw(s->ctx, var, q->row, q->n, out, q->level[0] + place * LANES);
+        hidden(s, q, place + 1);
+    }
+}
+
+static void reserve(const tx_arnet_spec *s, tx_arena *arena, lanes *q)
+{
+    for (int l = 0; l <= last(s); l++) {
+        size_t n = l == last(s) ? (size_t)s->n_head * s->per : width(s, l);
+        q->level[l] = tx_arena_alloc(arena, n * LANES * sizeof(real));
+    }
+}
+
+void tx_arnet_sample(const tx_arnet *a, tx_tape *t, const uint32_t mask[], size_t n, tx_arnet_draw draw,
+                     const void *ctx)
+{
+    tx_arena *arena = tx_tape_arena(t);
+    size_t n_tile = 0, most = n / LANES + (size_t)a->spec.n_mask + 1;
+    sampler s = {a, draw, ctx, tx_arena_alloc(arena, most * sizeof *s.tile)};
+    for (int k = 0; k < a->spec.n_mask; k++) {
+        lanes *q = NULL;
+        for (size_t i = 0; i < n; i++) {
+            if ((mask ? mask[i] : 0) != (uint32_t)k) continue;
+            if (!q || q->n == LANES) {
+                q = &s.tile[n_tile++];
+                *q = (lanes){.mask = &a->mask[k]};
+                reserve(&a->spec, arena, q);
+            }
+            q->row[q->n++] = (uint32_t)i;
+        }
+    }
+    tx_parallel(n_tile, sample_tile, &s);
+}
+
+typedef struct bernoulli {
+    real *x;
+    size_t dim;
+    bool mean;
+} bernoulli;
+
+/** x holds the uniforms and receives the values. */
+static void draw_bernoulli(const void *ctx, size_t var, const uint32_t row[], size_t n, real out[], real x[])
+{
+    const bernoulli *b = ctx;
+    tx_vec_act(TX_SIGMOID, LANES, out, out);
+    fill_lanes(0, x);
+    for (size_t l = 0; l < n; l++) {
+        real *at = b->x + row[l] * b->dim + var;
+        x[l] = *at < out[l];
+        *at = b->mean ? out[l] : x[l];
+    }
+}
+
+void tx_arnet_sample_bernoulli(const tx_arnet *a, tx_tape *t, tx_rng r, uint64_t first, const uint32_t mask[],
+                               bool mean, tx_tensor x)
+{
+    bernoulli b = {x.x, tx_cols(x), mean};
+    tx_rng_uniform(r, first * tx_cols(x), tx_len(x), x.x);
+    tx_arnet_sample(a, t, mask, tx_rows(x), draw_bernoulli, &b);
+}
+
+/* ---- what every model of this folder does ---- */
+
+void tx_bernoulli_bias(const tx_space *s, tx_tensor bias)
+{
+    const double pull = 1e-3;
+    for (size_t j = 0; j < s->dim; j++) {
+        double p = pull + (1 - 2 * pull) * s->mean[j];
+        bias.x[j] = (real)(log(p) - log1p(-p));
+    }
+}
+
+tx_status tx_ascend_first(tx_model *m, tx_step *s, tx_var logp, tx_metrics *out)
+{
+    tx_var loss = tx_scale(s->tape, tx_mean(s->tape, logp), -1);
+    out->n = 1;
+    out->m[0].name = "objective", out->m[0].value = (double)loss->v.x[0];
+    return tx_model_descend(m, s, 0, loss, "the log-likelihood");
+}
+
+double tx_steps_per_variable(const tx_model *m) { return (double)m->space->dim; }

@@ -1,0 +1,477 @@
+/** NADE, the neural autoregressive distribution estimator: Larochelle & Murray 2011, and trained for all orders at
+ * once: Uria, Murray & Larochelle 2014. Letters: n rows, d variables, h hidden units; W, c lead into the hidden layer,
+ * V, b out of it. */
+#include "models/fvbn/arnet.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/tensor/parallel.h"
+
+enum { UNITS = 32, ROWS = 128, WALK_ROWS = 25 }; /* tiles: hidden units by rows of training, rows of a walk */
+
+typedef struct nade_config {
+    tx_ints hidden;
+    int order, order_seed;
+} nade_config;
+
+typedef struct nade {
+    tx_params *net;
+    tx_param w, c, v, b, deep_w[TX_ARNET_HIDDEN], deep_b[TX_ARNET_HIDDEN];
+    int n_deep; /**< hidden layers after the first; only where agnostic */
+    bool agnostic;
+    uint32_t *order; /**< [d], owned */
+} nade;
+
+static const tx_option options[] = {
+    {"hidden", TX_OPT_INTS, offsetof(nade_config, hidden), "[500]", 1, 100000, NULL,
+     "units of each hidden layer: one layer, or up to 8 where the order is agnostic",
+     "Larochelle & Murray 2011, section 6"},
+    {"order", TX_OPT_CHOICE, offsetof(nade_config, order), "fixed", 0, 0, "fixed|agnostic",
+     "train the density of one order by its likelihood, or a net for all orders", "Uria et al. 2014, section 3"},
+    {"order_seed", TX_OPT_INT, offsetof(nade_config, order_seed), "-1", -1, 2147483647, NULL,
+     "the order that is evaluated and sampled: -1 raster, else names a permutation", NULL},
+    {0},
+};
+
+static tx_status check(const tx_model *m)
+{
+    const nade_config *c = m->config;
+    int most = c->order ? TX_ARNET_HIDDEN : 1;
+    if (c->hidden.n < 1 || c->hidden.n > most)
+        return tx_fail(TX_ECONFIG, "nade: hidden has %d layers, %s", c->hidden.n,
+                       c->order ? "1 to 8 are possible" : "one is possible where order is fixed");
+    return TX_OK;
+}
+
+static void build(tx_model *m)
+{
+    const nade_config *k = m->config;
+    nade *s = m->state;
+    size_t d = m->space->dim, h = (size_t)k->hidden.v[0];
+    const tx_init zero = {TX_INIT_CONSTANT, 0}, glorot = {TX_INIT_GLOROT, 0}, he = {TX_INIT_HE, 0};
+    s->agnostic = k->order == 1;
+    s->n_deep = k->hidden.n - 1;
+    s->order = tx_alloc(d, sizeof *s->order);
+    tx_order_fill(k->order_seed >= 0, k->order_seed, 0, d, s->order);
+    s->net = m->net[m->n_net++] = tx_params_new("net");
+    s->w = tx_params_add(s->net, "w", tx_shape2(s->agnostic ? 2 * d : d, h), s->agnostic ? he : glorot);
+    s->c = tx_params_add(s->net, "c", tx_shape2(1, h), zero);
+    for (int l = 0; l < s->n_deep; l++) {
+        char name[TX_NAME_MAX];
+        size_t in = h;
+        h = (size_t)k->hidden.v[l + 1];
+        snprintf(name, sizeof name, "w%d", l + 1);
+        s->deep_w[l] = tx_params_add(s->net, name, tx_shape2(in, h), he);
+        name[0] = 'b';
+        s->deep_b[l] = tx_params_add(s->net, name, tx_shape2(1, h), zero);
+    }
+    s->v = tx_params_add(s->net, "v", tx_shape2(d, h), glorot);
+    s->b = tx_params_add(s->net, "b", tx_shape2(1, d), zero);
+    if (k->order_seed < 0) return;
+    m->net[m->n_net++] = tx_params_new("structure");
+    tx_params_add(m->net[1], "place", tx_shape2(1, d), zero);
+}
+
+static void init(tx_model *m)
+{
+    const nade *s = m->state;
+    tx_bernoulli_bias(m->space, tx_params_value(s->net, s->b));
+    if (m->n_net < 2) return;
+    real *place = tx_params_value(m->net[1], (tx_param){0}).x;
+    for (size_t i = 0; i < m->space->dim; i++) place[s->order[i]] = (real)(i + 1);
+}
+
+static void destroy(tx_model *m) { free(((nade *)m->state)->order); }
+
+/* ---- the recursion over the variables, for training: logits [n,d] of one order and their gradient ----
+ *
+ *  A hidden unit meets the others only in the logits, so that each tile of UNITS of them runs the whole recursion for
+ *  all rows, and its gradients are its own. A row's activation changes only after a variable that is not 0. */
+
+typedef struct block {
+    real a[ROWS][UNITS], h[ROWS][UNITS], s[ROWS][UNITS], da[ROWS][UNITS], pack[ROWS * UNITS];
+} block;
+
+typedef struct scan {
+    size_t n, d, h;
+    const uint32_t *order;
+    const real *x, *w, *c, *v; /**< x transposed [d,n] */
+    real *a_end;               /**< [tiles,n,UNITS] activations after the last variable */
+    real *part;                /**< forward: [tiles,d,n] a tile's share of the logits */
+    const real *dl;            /**< backward: gradient of the logits, transposed [d,n] */
+    real *dw, *dc, *dv;        /**< backward: [d,h], [h], [d,h] */
+    block *work;               /**< [tiles] */
+} scan;
+
+static size_t tiles(size_t n, size_t each) { return (n + each - 1) / each; }
+
+static void transpose(size_t n, size_t d, const real *x, real *y)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < d; j++) y[j * n + i] = x[i * d + j];
+}
+
+/** UNITS values from a row of [.,h], zero beyond it. */
+static void load(const real *row, size_t h, size_t tile, real y[])
+{
+    size_t from = tile * UNITS, n = h - from < UNITS ? h - from : UNITS;
+    memset(y, 0, UNITS * sizeof *y);
+    memcpy(y, row + from, n * sizeof *y);
+}
+
+static void add_to(real *row, size_t h, size_t tile, const real y[])
+{
+    size_t from = tile * UNITS, n = h - from < UNITS ? h - from : UNITS;
+    for (size_t j = 0; j < n; j++) row[from + j] += y[j];
+}
+
+/** h = sigmoid(a) in the listed rows (NULL: the first n), side by side in one kernel call. */
+static void activate(block *k, const uint32_t row[], size_t n)
+{
+    for (size_t i = 0; i < n; i++) memcpy(k->pack + i * UNITS, k->a[row ? row[i] : i], sizeof k->a[0]);
+    tx_vec_act(TX_SIGMOID, n * UNITS, k->pack, k->pack);
+    for (size_t i = 0; i < n; i++) memcpy(k->h[row ? row[i] : i], k->pack + i * UNITS, sizeof k->a[0]);
+}
+
+static real dot(size_t n, const real *a, const real *b)
+{
+    real sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (size_t j = 0; j < n; j++) sum += a[j] * b[j];
+    return sum;
+}
+
+static void forward_rows(const scan *q, size_t tile, size_t first, size_t n)
+{
+    block *k = &q->work[tile];
+    real *part = q->part + tile * q->d * q->n + first, v[UNITS], w[UNITS];
+    uint32_t changed[ROWS];
+    load(q->c, q->h, tile, w);
+    for (size_t i = 0; i < n; i++) memcpy(k->a[i], w, sizeof w);
+    activate(k, NULL, n);
+    for (size_t s = 0; s < q->d; s++) {
+        size_t var = q->order[s], n_changed = 0;
+        const real *x = q->x + var * q->n + first;
+        load(q->v + var * q->h, q->h, tile, v);
+        load(q->w + var * q->h, q->h, tile, w);
+        for (size_t i = 0; i < n; i++) part[var * q->n + i] = dot(UNITS, v, k->h[i]);
+        for (size_t i = 0; i < n; i++) {
+            if (x[i] == 0) continue;
+            for (size_t j = 0; j < UNITS; j++) k->a[i][j] += x[i] * w[j];
+            changed[n_changed++] = (uint32_t)i;
+        }
+        activate(k, changed, n_changed);
+    }
+    memcpy(q->a_end + (tile * q->n + first) * UNITS, k->a, n * sizeof k->a[0]);
+}
+
+static void forward_tile(void *ctx, size_t tile)
+{
+    const scan *q = ctx;
+    for (size_t i = 0; i < q->n; i += ROWS) forward_rows(q, tile, i, q->n - i < ROWS ? q->n - i : ROWS);
+}
+
+/** What the variables since the last change of row i, summed in s, say of its activation. */
+static void fold(block *k, size_t i)
+{
+    for (size_t j = 0; j < UNITS; j++) {
+        k->da[i][j] += k->s[i][j] * k->h[i][j] * (1 - k->h[i][j]);
+        k->s[i][j] = 0;
+    }
+}
+
+static void backward_rows(const scan *q, size_t tile, size_t first, size_t n)
+{
+    block *k = &q->work[tile];
+    uint32_t changed[ROWS];
+    memcpy(k->a, q->a_end + (tile * q->n + first) * UNITS, n * sizeof k->a[0]);
+    memset(k->s, 0, sizeof k->s);
+    memset(k->da, 0, sizeof k->da);
+    activate(k, NULL, n);
+    for (size_t s = q->d; s-- > 0;) {
+        size_t var = q->order[s], n_changed = 0;
+        const real *x = q->x + var * q->n + first, *dl = q->dl + var * q->n + first;
+        real v[UNITS], w[UNITS], dv[UNITS] = {0}, dw[UNITS] = {0};
+        load(q->v + var * q->h, q->h, tile, v);
+        load(q->w + var * q->h, q->h, tile, w);
+        for (size_t i = 0; i < n; i++) {
+            if (x[i] == 0) continue;
+            fold(k, i);
+            for (size_t j = 0; j < UNITS; j++) dw[j] += x[i] * k->da[i][j], k->a[i][j] -= x[i] * w[j];
+            changed[n_changed++] = (uint32_t)i;
+        }
+        activate(k, changed, n_changed);
+        for (size_t i = 0; i < n; i++) {
+            const real g = dl[i];
+#pragma omp simd
+            for (size_t j = 0; j < UNITS; j++) k->s[i][j] += g * v[j], dv[j] += g * k->h[i][j];
+        }
+        add_to(q->dw + var * q->h, q->h, tile, dw);
+        add_to(q->dv + var * q->h, q->h, tile, dv);
+    }
+    for (size_t i = 0; i < n; i++) {
+        fold(k, i);
+        add_to(q->dc, q->h, tile, k->da[i]);
+    }
+}
+
+static void backward_tile(void *ctx, size_t tile)
+{
+    const scan *q = ctx;
+    real zero[UNITS] = {0};
+    size_t from = tile * UNITS, n = q->h - from < UNITS ? q->h - from : UNITS;
+    for (size_t j = 0; j < q->d; j++) {
+        memcpy(q->dw + j * q->h + from, zero, n * sizeof *zero);
+        memcpy(q->dv + j * q->h + from, zero, n * sizeof *zero);
+    }
+    memcpy(q->dc + from, zero, n * sizeof *zero);
+    for (size_t i = 0; i < q->n; i += ROWS) backward_rows(q, tile, i, q->n - i < ROWS ? q->n - i : ROWS);
+}
+
+static void *take(tx_tape *t, size_t count, size_t size) { return tx_arena_alloc(tx_tape_arena(t), count * size); }
+
+/** What both directions share; y is a "nade" node. */
+static scan begin(tx_tape *t, tx_var y)
+{
+    tx_tensor x = y->in[0]->v;
+    scan q = {.n = tx_rows(x), .d = tx_cols(x), .h = tx_cols(y->in[1]->v), .order = y->a.p, .a_end = y->saved};
+    real *xt = take(t, q.n * q.d, sizeof *xt);
+    transpose(q.n, q.d, x.x, xt);
+    q.x = xt, q.w = y->in[1]->v.x, q.c = y->in[2]->v.x, q.v = y->in[3]->v.x;
+    q.work = take(t, tiles(q.h, UNITS), sizeof *q.work);
+    return q;
+}
+
+static void scan_eval(tx_tape *t, tx_node *y)
+{
+    size_t n_tile = tiles(tx_cols(y->in[1]->v), UNITS), len = tx_len(y->v);
+    y->saved = take(t, n_tile * tx_rows(y->v) * UNITS, sizeof(real));
+    scan q = begin(t, y);
+    q.part = take(t, n_tile * len, sizeof(real));
+    tx_parallel(n_tile, forward_tile, &q);
+    for (size_t k = 1; k < n_tile; k++) tx_vec_add(len, q.part, q.part + k * len, q.part);
+    transpose(q.d, q.n, q.part, y->v.x);
+}
+
+/** Packed gradients [dw | dv | dc] of (logits, their gradient). */
+static void scan_grad_eval(tx_tape *t, tx_node *g)
+{
+    tx_var y = g->in[0];
+    scan q = begin(t, y);
+    real *dl = take(t, q.n * q.d, sizeof *dl);
+    transpose(q.n, q.d, g->in[1]->v.x, dl);
+    q.dl = dl, q.dw = g->v.x, q.dv = q.dw + q.d * q.h, q.dc = q.dv + q.d * q.h;
+    tx_parallel(tiles(q.h, UNITS), backward_tile, &q);
+}
+
+static const tx_op scan_grad = {"nade_grad", 2, scan_grad_eval, NULL};
+static const tx_op scan_view = {"nade_grad_view", 1, NULL, NULL};
+
+static tx_var part_of(tx_tape *t, tx_var packed, size_t from, tx_var like)
+{
+    return tx_apply(t, &scan_view, like->v.shape, &packed, (tx_attr){.p = packed->v.x + from});
+}
+
+static void scan_vjp(tx_tape *t, tx_var y, tx_var dy, const bool want[], tx_var dx[])
+{
+    TX_REQUIRE(!want[0], "nade: no gradient for binary x");
+    size_t len = tx_len(y->in[1]->v), h = tx_cols(y->in[1]->v);
+    tx_var g = tx_apply(t, &scan_grad, tx_shape2(1, 2 * len + h), (tx_var[]){y, dy}, (tx_attr){0});
+    dx[1] = part_of(t, g, 0, y->in[1]);
+    dx[2] = part_of(t, g, 2 * len, y->in[2]);
+    dx[3] = part_of(t, g, len, y->in[3]);
+}
+
+/** x [n,d], w [d,h], c [1,h], v [d,h] -> [n,d]: v_j . sigmoid(c + sum of x_i w_i over the i before j in the order a.p);
+ *  differentiable once, in all but x. */
+static const tx_op scan_op = {"nade", 4, scan_eval, scan_vjp};
+
+/* ---- the walk along the order, a few rows at a time: sampling, and the density of a net for all orders ---- */
+
+typedef struct walk {
+    const nade *s;
+    tx_tensor x;    /**< [n,d]: given values, or uniforms that become the values */
+    tx_tensor out;  /**< [n,d]: logits, or probabilities; may be x's memory */
+    bool draw;      /**< decide the values; else they are given and out receives logits */
+    bool keep;      /**< drawing: out receives probabilities */
+    real **layer;   /**< [tiles] memory of each tile */
+    size_t per_row; /**< hidden units in all, the first layer twice */
+} walk;
+
+/** Hidden layers of `n` rows from the first one's activation `a`; returns the last. `changed` lists the rows whose `a`
+ *  is new; only a single layer knows how to leave the others alone. */
+static const real *climb(const nade *s, const real *a, size_t n, const uint32_t changed[], size_t n_changed)
+{
+    size_t h = tx_cols(tx_params_value(s->net, s->c));
+    real *y = (real *)a + n * h;
+    for (size_t i = 0; i < n_changed; i++)
+        tx_vec_act(s->agnostic ? TX_RELU : TX_SIGMOID, h, a + changed[i] * h, y + changed[i] * h);
+    for (int l = 0; l < s->n_deep; l++) {
+        tx_tensor w = tx_params_value(s->net, s->deep_w[l]);
+        real *z = y + n * tx_rows(w);
+        tx_dense_forward(n, tx_rows(w), tx_cols(w), y, w.x, tx_params_value(s->net, s->deep_b[l]).x, TX_RELU, z);
+        y = z;
+    }
+    return y;
+}
+
+/** Values of variable `var` in n rows given their logits; x[n] receives them. */
+static void settle(const walk *q, size_t first, size_t n, size_t var, real logit[], real x[])
+{
+    size_t d = tx_cols(q->x);
+    real p[WALK_ROWS];
+    if (q->draw) tx_vec_act(TX_SIGMOID, WALK_ROWS, logit, p);
+    for (size_t i = 0; i < n; i++) {
+        size_t at = (first + i) * d + var;
+        x[i] = q->draw ? (real)(q->x.x[at] < p[i]) : q->x.x[at];
+        q->out.x[at] = !q->draw ? logit[i] : q->keep ? p[i] : x[i];
+    }
+}
+
+static void walk_tile(void *ctx, size_t tile)
+{
+    const walk *q = ctx;
+    const nade *s = q->s;
+    tx_tensor w = tx_params_value(s->net, s->w), v = tx_params_value(s->net, s->v), b = tx_params_value(s->net, s->b);
+    size_t d = tx_rows(v), h = tx_cols(w), top = tx_cols(v), first = tile * WALK_ROWS, n = tx_rows(q->x) - first;
+    if (n > WALK_ROWS) n = WALK_ROWS;
+    real *a = q->layer[tile], logit[WALK_ROWS] = {0}, x[WALK_ROWS];
+    uint32_t changed[WALK_ROWS];
+    size_t n_changed = 0;
+    for (size_t i = 0; i < n; i++) {
+        memcpy(a + i * h, tx_params_value(s->net, s->c).x, h * sizeof *a);
+        changed[n_changed++] = (uint32_t)i;
+    }
+    for (size_t place = 0; place < d; place++) {
+        size_t var = s->order[place];
+        const real *y = climb(s, a, n, changed, n_changed);
+        for (size_t i = 0; i < n; i++) logit[i] = b.x[var] + dot(top, v.x + var * top, y + i * top);
+        settle(q, first, n, var, logit, x);
+        n_changed = 0;
+        for (size_t i = 0; i < n; i++) {
+            if (s->agnostic) tx_vec_add(h, a + i * h, w.x + (d + var) * h, a + i * h);
+            if (x[i] != 0) tx_vec_axpy(h, x[i], w.x + var * h, a + i * h);
+            if (s->agnostic || x[i] != 0) changed[n_changed++] = (uint32_t)i;
+        }
+    }
+}
+
+static void walk_all(const nade *s, tx_tape *t, walk *q)
+{
+    size_t n_tile = tiles(tx_rows(q->x), WALK_ROWS), units = 2 * tx_cols(tx_params_value(s->net, s->w));
+    for (int l = 0; l < s->n_deep; l++) units += tx_cols(tx_params_value(s->net, s->deep_w[l]));
+    q->s = s;
+    q->layer = take(t, n_tile, sizeof *q->layer);
+    for (size_t k = 0; k < n_tile; k++) q->layer[k] = take(t, WALK_ROWS * units, sizeof(real));
+    tx_parallel(n_tile, walk_tile, q);
+}
+
+/* ---- densities ---- */
+
+static void walk_eval(tx_tape *t, tx_node *y)
+{
+    walk q = {.x = y->in[0]->v, .out = y->v};
+    walk_all(y->a.p, t, &q);
+}
+
+/** Logits of a net for all orders along one; of (x, w, v). Not differentiable: such a net has an objective of its own.
+ */
+static const tx_op walk_op = {"nade_agnostic", 3, walk_eval, NULL};
+
+static tx_var log_prob(tx_model *m, tx_tape *t, tx_var x)
+{
+    const nade *s = m->state;
+    tx_var w = tx_params_var(s->net, s->w), c = tx_params_var(s->net, s->c), v = tx_params_var(s->net, s->v);
+    if (s->agnostic)
+        return tx_bernoulli_logp(t, tx_apply(t, &walk_op, x->v.shape, (tx_var[]){x, w, v}, (tx_attr){.p = s}), x);
+    tx_var l = tx_apply(t, &scan_op, x->v.shape, (tx_var[]){x, w, c, v}, (tx_attr){.p = s->order});
+    return tx_bernoulli_logp(t, tx_add_row(t, l, tx_params_var(s->net, s->b)), x);
+}
+
+/** A row's random subset of seen variables: seen[i] its mask, hidden[i] = 1 - mask. */
+typedef struct subsets {
+    tx_rng r;
+    size_t d;
+    const real *x;
+    real *in, *hidden, *weight, *rest;
+    uint32_t *perm;
+} subsets;
+
+/** How many are seen is uniform over 0..d-1, which ones uniform given that: the places before a uniform place of a
+ *  uniform order. */
+static void draw_subset(void *ctx, size_t i)
+{
+    const subsets *q = ctx;
+    size_t d = q->d, seen = (size_t)(tx_rng_uniform1(tx_rng_named(q->r, "place"), i) * (double)d);
+    uint32_t *perm = q->perm + i * d;
+    real *in = q->in + 2 * i * d, *hidden = q->hidden + i * d;
+    tx_rng_permutation(tx_rng_fold(tx_rng_named(q->r, "order"), i), d, perm);
+    for (size_t k = 0; k < d; k++) {
+        real mask = k < seen;
+        in[perm[k]] = mask * q->x[i * d + perm[k]];
+        in[d + perm[k]] = mask;
+        hidden[perm[k]] = 1 - mask;
+    }
+    q->weight[i] = (real)((double)d / (double)(d - seen));
+    q->rest[i] = (real)((double)seen * log(2));
+}
+
+/** Unbiased for the mean over all orders of log p(x) (Uria et al. 2014, equation 8), [n,d] -> [n,1]. A seen variable
+ * enters the Bernoulli sum with logit 0, that is as -log 2, which is given back. */
+static tx_var objective(const nade *s, tx_tape *t, tx_rng r, tx_var x)
+{
+    size_t n = tx_rows(x->v), d = tx_cols(x->v);
+    tx_tensor in = tx_tape_tensor(t, n, 2 * d), hidden = tx_tape_tensor(t, n, d);
+    tx_tensor weight = tx_tape_tensor(t, n, 1), rest = tx_tape_tensor(t, n, 1);
+    subsets q = {r, d, x->v.x, in.x, hidden.x, weight.x, rest.x, take(t, n * d, sizeof *q.perm)};
+    tx_parallel(n, draw_subset, &q);
+    const tx_params *p = s->net;
+    tx_var y = tx_dense(t, tx_leaf(t, in), tx_params_var(p, s->w), tx_params_var(p, s->c), TX_RELU);
+    for (int l = 0; l < s->n_deep; l++)
+        y = tx_dense(t, y, tx_params_var(p, s->deep_w[l]), tx_params_var(p, s->deep_b[l]), TX_RELU);
+    tx_var logit = tx_add_row(t, tx_matmul(t, y, false, tx_params_var(p, s->v), true), tx_params_var(p, s->b));
+    tx_var sum = tx_bernoulli_logp(t, tx_mul(t, logit, tx_leaf(t, hidden)), x);
+    return tx_mul(t, tx_add(t, sum, tx_leaf(t, rest)), tx_leaf(t, weight));
+}
+
+static tx_status train_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out)
+{
+    const nade *k = m->state;
+    tx_var data = tx_leaf(s->tape, x);
+    return tx_ascend_first(m, s, k->agnostic ? objective(k, s->tape, s->rng, data) : log_prob(m, s->tape, data), out);
+}
+
+static void draw(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, bool mean, tx_tensor x)
+{
+    tx_rng_uniform(r, first * tx_cols(x), tx_len(x), x.x);
+    walk q = {.x = x, .out = x, .draw = true, .keep = mean};
+    walk_all(m->state, t, &q);
+}
+
+static void sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x) { draw(m, t, r, first, false, x); }
+
+static void sample_mean(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
+{
+    draw(m, t, r, first, true, x);
+}
+
+const tx_model_ops tx_model_nade = {
+    .name = "nade",
+    .summary = "neural autoregressive distribution estimator, for one order or trained for all",
+    .citation = "larochelle2011neural",
+    .taxonomy_path = "explicit/tractable/fvbn",
+    .spaces = TX_ON_BINARY,
+    .state_size = sizeof(nade),
+    .config_size = sizeof(nade_config),
+    .options = options,
+    .check = check,
+    .build = build,
+    .init = init,
+    .destroy = destroy,
+    .log_prob = log_prob,
+    .sample = sample,
+    .sample_mean = sample_mean,
+    .sequential_steps = tx_steps_per_variable,
+    .train_step = train_step,
+};
