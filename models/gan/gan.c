@@ -247,6 +247,11 @@ const tx_model_ops tx_model_gan = {
     .state_size = sizeof(gan),
     .config_size = sizeof(gan_config),
     .options = options,
+    .toys = "[{latent: 3, generator_hidden: [6], discriminator_hidden: [7]},"
+            " {latent: 2, generator_hidden: [5, 4], discriminator_hidden: [6, 5], discriminator_activation: maxout, "
+            "maxout_pieces: 3,"
+            " keep_input: 0.8, keep_hidden: 0.5, game: minimax, discriminator_steps: 2, label_smoothing: 0.1, prior: "
+            "uniform}]",
     .check = check,
     .build = build,
     .init = init,

@@ -179,6 +179,9 @@ const tx_model_ops tx_model_nice = {
     .state_size = sizeof(nice),
     .config_size = sizeof(nice_config),
     .options = options,
+    .toys =
+        "[{hidden: [9, 8], couplings: 3}, {hidden: [7], couplings: 4, prior: normal, activation: tanh, init: uniform},"
+        " {hidden: [6], couplings: 2, data_init: false}]",
     .check = check,
     .build = build,
     .init = init,

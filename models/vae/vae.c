@@ -230,6 +230,9 @@ const tx_model_ops tx_model_vae = {
     .state_size = sizeof(vae),
     .config_size = sizeof(vae_config),
     .options = options,
+    .toys =
+        "[{latent: 2, hidden: [7]}, {latent: 3, hidden: [6, 5], decoder_hidden: [4], variance: predicted, n_sample: 2},"
+        " {latent: 1, hidden: [5], variance: fixed, sigma: 0.7, activation: softplus}]",
     .check = check,
     .build = build,
     .init = init,
