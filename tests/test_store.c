@@ -482,6 +482,75 @@ static void test_trailer(void)
     free(b);
 }
 
+/* Large arrays are cut into chunks of at most 1 MiB and come back as they were; rows keep to themselves where asked. */
+static void test_chunks(void)
+{
+    enum { ROWS = 3, COLUMNS = 150001 };
+    static const struct {
+        const char *name;
+        bool by_row, small;
+        tx_h5_type type;
+        int filters;
+    } plan_of[] = {{"whole", false, false, TX_H5_F64, 3},
+                   {"rows", true, false, TX_H5_F64, 3},
+                   {"bytes", false, false, TX_H5_U8, 2},
+                   {"few", false, true, TX_H5_F64, 0}};
+    double *x = tx_alloc(ROWS * COLUMNS, sizeof *x);
+    for (size_t i = 0; i < ROWS * COLUMNS; i++) x[i] = 2.385 * (double)i;
+    tx_h5 *f = tx_h5_new(path_of("chunks.h5"), "taxon-run", false);
+    for (size_t k = 0; k < TX_LEN(plan_of); k++)
+        tx_h5_put(f,
+                  &(tx_h5_array){.group = "/a/b",
+                                 .name = plan_of[k].name,
+                                 .type = plan_of[k].type,
+                                 .rank = 2,
+                                 .dim = {{"row", ROWS},
+                                         {plan_of[k].small ? "few_column" : "column", plan_of[k].small ? 11 : COLUMNS}},
+                                 .data = x,
+                                 .unit = "1",
+                                 .long_name = "a test",
+                                 .by_row = plan_of[k].by_row});
+    CHECK_OK(tx_h5_commit(f, NULL));
+    CHECK_OK(tx_h5_open(&f, path_of("chunks.h5"), "taxon-run"));
+    for (size_t k = 0; k < TX_LEN(plan_of); k++) {
+        char path[64];
+        tx_shape shape;
+        hsize_t chunk[2] = {0, 0};
+        snprintf(path, sizeof path, "/a/b/%s", plan_of[k].name);
+        hid_t set = H5Dopen2(f->file, path, H5P_DEFAULT), list = H5Dget_create_plist(set);
+        CHECK_INT(H5Pget_nfilters(list), plan_of[k].filters);
+        if (plan_of[k].filters) H5Pget_chunk(list, 2, chunk);
+        CHECK_TRUE(chunk[0] * chunk[1] * tx_h5_type_size(plan_of[k].type) <= 1 << 20);
+        if (plan_of[k].by_row) CHECK_INT(chunk[0], 1);
+        H5Pclose(list);
+        H5Dclose(set);
+        void *back = tx_h5_get(f, path, plan_of[k].type, &shape);
+        CHECK_TRUE(back && memcmp(back, x, shape.dim[0] * shape.dim[1] * tx_h5_type_size(plan_of[k].type)) == 0);
+        free(back);
+    }
+    size_t n;
+    free(tx_h5_list(f, "/a/b", &n));
+    CHECK_INT(n, 4);
+    tx_shape shape;
+    CHECK_TRUE(tx_h5_get(f, "/a/b/few", TX_H5_I32, &shape) == NULL);
+    CHECK_HAS(tx_last_error(), "expected type i32, found f64");
+    CHECK_INT(tx_h5_close(f), TX_EDATA);
+    free(x);
+}
+
+/* What HDF5 refuses becomes one line with the file, the object and a reason. */
+static void test_failure(void)
+{
+    tx_h5 *f = tx_h5_new(path_of("failure.h5"), "taxon-run", false);
+    tx_h5_put_number(f, "/metrics", "mmd", 2.385, "1", "a test");
+    tx_h5_put_number(f, "/metrics", "mmd", 2.385, "1", "a test");
+    tx_h5_put_number(f, "/metrics", "after", 2.385, "1", "a test");
+    CHECK_INT(tx_h5_commit(f, NULL), TX_EIO);
+    CHECK_HAS(tx_last_error(), "failure.h5: mmd: cannot write: ");
+    CHECK_HAS(tx_last_error(), "exists");
+    CHECK_TRUE(access(path_of("failure.h5"), F_OK) != 0);
+}
+
 static void test_schema(void)
 {
     tx_run_info info;
@@ -874,6 +943,8 @@ int main(int argc, char **argv)
                                    {"same run, same bytes", test_reproducible},
                                    {"every flipped bit is noticed", test_trailer},
                                    {"other schemas are refused", test_schema},
+                                   {"chunks and filters", test_chunks},
+                                   {"failures of HDF5", test_failure},
                                    {"what the content hash covers", test_content},
                                    {"parameters", test_parameters},
                                    {"evaluations beside a run", test_evaluations},
