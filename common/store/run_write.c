@@ -144,6 +144,7 @@ static void put_root(tx_h5 *f, const tx_run *r)
                 {"view_sha256", r->view->sha256},
                 {"score", tx_score_name(tx_model_score(ops))}};
     for (size_t i = 0; i < TX_LEN(text); i++) tx_h5_set_text(f, "/", text[i].name, text[i].text);
+    tx_h5_set_i32(f, "/", "levels", d->levels);
     tx_h5_set_i32(f, "/", "seed", r->seed);
     tx_h5_set_f64(f, "/", "best_score", r->training.best_score);
     tx_h5_set_i32(f, "/", "best_epoch", (int)r->training.best_epoch);
