@@ -288,8 +288,8 @@ static const vae_case vaes[] = {
     {"{latent: 3, hidden: [6, 5], activation: tanh", 2, unit, tanh, NULL},
     {"{latent: 2, hidden: [4], decoder_hidden: [7, 3], activation: softplus, observation: bernoulli", 2, unit, softplus,
      NULL},
-    {"{latent: 3, hidden: [6], activation: sigmoid, min_sigma: 0.02", 0, unit, sigmoid, learned},
-    {"{latent: 2, hidden: [5], activation: relu, variance: predicted, min_sigma: 0.02", 0, unbounded, relu, predicted},
+    {"{latent: 3, hidden: [6], activation: sigmoid, variance: learned, min_sigma: 0.02", 0, unit, sigmoid, learned},
+    {"{latent: 2, hidden: [5], activation: relu, min_sigma: 0.02", 0, unbounded, relu, predicted},
     {"{latent: 1, hidden: [], variance: fixed, sigma: 0.35", 0, unbounded, tanh, fixed}};
 
 static double vae_likelihood(const tx_model *m, const vae_case *c, size_t k, const double z[], const real x[])
@@ -532,19 +532,25 @@ static void vae_refuses(void)
 static void vae_start(void)
 {
     enum { D = 6 };
+    static const char *const variance[] = {"learned", "predicted"};
     tx_space spaces[] = {space_of(2, D, unit), space_of(0, D, unit), space_of(0, D, unbounded)};
-    for (size_t c = 0; c < TX_LEN(spaces); c++) {
-        tx_model *m = model(&tx_model_vae, &spaces[c], "{latent: 2, hidden: [3], min_sigma: 0.2}");
+    for (size_t c = 0; c < 2 * TX_LEN(spaces); c++) {
+        const tx_space *space = &spaces[c / 2];
+        char text[128];
+        snprintf(text, sizeof text, "{latent: 2, hidden: [3, 7], min_sigma: 0.2, variance: %s}", variance[c % 2]);
+        tx_model *m = model(&tx_model_vae, space, text);
         tx_tape *t = tx_tape_new(1 << 16);
         real x[D];
-        tx_tensor w = weight(m->net[1], "layer_w1");
+        CHECK_INT(tx_cols(weight(m->net[1], "layer_w0")), 7);
+        CHECK_INT(tx_cols(weight(m->net[1], "layer_w1")), 3);
+        tx_tensor w = weight(m->net[1], "layer_w2");
         memset(w.x, 0, tx_len(w) * sizeof(real));
         tx_model_sample(m, t, tx_rng_root(4), 0, 1, true, x);
+        const real *lv = c % 2 ? weight(m->net[1], "layer_b2").x + D : weight(m->net[1], "log_variance").x;
         for (size_t j = 0; j < D; j++) {
             CHECK_NEAR(x[j], mean_of_data[j], 1e-5);
-            if (spaces[c].measure == TX_LEBESGUE)
-                CHECK_NEAR(exp((double)weight(m->net[1], "log_variance").x[j] / 2), fmax(deviation_of_data[j], 0.2),
-                           1e-5);
+            if (space->measure == TX_LEBESGUE)
+                CHECK_NEAR(exp((double)lv[j] / 2), fmax(deviation_of_data[j], 0.2), 1e-5);
         }
         tx_tape_free(t);
         tx_model_free(m);
@@ -828,6 +834,9 @@ static void independent_counts(void)
         tx_tape *t = tx_tape_new(1 << 16);
         real x[ROWS * IND_D];
         for (size_t i = 0; i < ROWS * IND_D; i++) x[i] = (real)level[i];
+        tx_tensor logit = weight(m->net[0], "logit");
+        if (levels > 2) CHECK_NEAR(logit.x[IND_D * (size_t)levels - 1], laplace(0, ROWS, levels), TOL * 10);
+        for (size_t i = 0; levels > 2 && i < tx_len(logit); i++) logit.x[i] += (real)0.7; /* normalised by log_prob */
         tx_model_bind(m, t);
         tx_var log_p = tx_model_independent.log_prob(m, t, tx_leaf(t, tx_matrix(x, ROWS, IND_D)));
         for (size_t i = 0; i < ROWS; i++) {

@@ -153,7 +153,7 @@ static tx_var decode(tx_model *m, tx_tape *t, tx_var z)
     return tx_interleave_cols(t, half[0], half[1]);
 }
 
-/* Equation 3 of the paper: log p(x) = log p(f(x)) + sum_j s_j, for couplings have determinant 1. */
+/* Section 3.3 of the paper: log p(x) = log p(f(x)) + sum_j s_j, for couplings have determinant 1. */
 static tx_var log_prob(tx_model *m, tx_tape *t, tx_var x)
 {
     const nice_config *c = m->config;

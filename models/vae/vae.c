@@ -32,7 +32,7 @@ static const tx_option options[] = {
     {"observation", TX_OPT_CHOICE, offsetof(vae_config, observation), "auto", 0, 0, "auto|bernoulli|gaussian",
      "p(x|z); auto: Bernoulli on binary data, Gaussian on real data, and nothing else is a likelihood there",
      "kingma2014vae, appendix C"},
-    {"variance", TX_OPT_CHOICE, offsetof(vae_config, variance), "learned", 0, 0, "learned|predicted|fixed",
+    {"variance", TX_OPT_CHOICE, offsetof(vae_config, variance), "predicted", 0, 0, "learned|predicted|fixed",
      "of the Gaussian p(x|z): one parameter a coordinate, a second output of the decoder, or sigma^2",
      "predicted: kingma2014vae, appendix C.2"},
     {"sigma", TX_OPT_REAL, offsetof(vae_config, sigma), "0.1", 1e-6, 1e6, NULL,
