@@ -307,7 +307,7 @@ static void test_png_grid(void)
 
 static void test_png_points(void)
 {
-    const real x[] = {(real)-0.9, (real)0.9, (real)0.5, (real)-0.3, (real)NAN, 0, 5, 5};
+    const real x[] = {(real)-0.85, (real)0.85, (real)0.55, (real)-0.35, (real)NAN, 0, 5, 5};
     CHECK_OK(tx_png_points(path_of("points.png"), x, 4, -1, 1, 20));
     unsigned width, height;
     uint8_t *p = read_png(path_of("points.png"), PNG_FORMAT_GRAY, &width, &height);
@@ -439,6 +439,7 @@ static void test_reproducible(void)
     unsigned char *a = bytes_of(write_run("one.h5", true), &n);
     char first[TX_SHA256_TEXT];
     tx_copy_text(first, sizeof first, sum);
+    usleep(1100000); /* times in files, if there were any, have seconds */
     unsigned char *b = bytes_of(write_run("two.h5", true), &m);
     CHECK_TRUE(n == m && memcmp(a, b, n) == 0);
     CHECK_TEXT(sum, first);
@@ -622,14 +623,14 @@ static void change(tx_h5 *f, const char *path)
     H5Dclose(set);
 }
 
-static void check_sets(const char *file, const char *group, const char *whole, int *n_hashed, int *n_free)
+static void check_sets(const char *file, const char *in, const char *whole, int *n_hashed, int *n_free)
 {
     tx_h5 f = edit_open(file);
     size_t n;
-    tx_h5_name *name = tx_h5_list(&f, group, &n);
+    tx_h5_name *name = tx_h5_list(&f, in, &n);
     for (size_t i = 0; i < n; i++) {
         char path[512], changed[TX_SHA256_TEXT];
-        snprintf(path, sizeof path, "%s/%s", group[1] ? group : "", name[i]);
+        snprintf(path, sizeof path, "%s/%s", in[1] ? in : "", name[i]);
         hid_t object = H5Oopen(f.file, path, H5P_DEFAULT);
         bool is_set = H5Iget_type(object) == H5I_DATASET;
         H5Oclose(object);
@@ -676,6 +677,30 @@ static void test_content(void)
         tx_h5_content(&f, changed);
         CHECK_INT(strcmp(changed, whole) != 0, edit[i].covered);
         edit_close(&f);
+    }
+}
+
+/* A name is content, and so is a shape. */
+static void test_content_form(void)
+{
+    static const struct {
+        const char *name;
+        size_t rows, columns;
+    } form[] = {{"x", 2, 3}, {"x", 3, 2}, {"y", 2, 3}};
+    const double x[6] = {2.385, 1, -4, 0.25, 7, 11};
+    char content[TX_LEN(form)][TX_SHA256_TEXT];
+    for (size_t k = 0; k < TX_LEN(form); k++) {
+        tx_h5 *f = tx_h5_new(path_of("form.h5"), "taxon-run", false);
+        tx_h5_put(f, &(tx_h5_array){.group = "/a",
+                                    .name = form[k].name,
+                                    .type = TX_H5_F64,
+                                    .rank = 2,
+                                    .dim = {{"row", form[k].rows}, {"column", form[k].columns}},
+                                    .data = x,
+                                    .unit = "1",
+                                    .long_name = "a test"});
+        CHECK_OK(tx_h5_commit(f, content[k]));
+        for (size_t i = 0; i < k; i++) CHECK_TRUE(strcmp(content[i], content[k]) != 0);
     }
 }
 
@@ -799,13 +824,18 @@ static void test_checkpoint(void)
 
 /* ---- comparisons ---- */
 
-enum { RUNS = 5 };
-/* Two variants of one group and another model; of these, seed 1 of "b" is missing. */
+enum { RUNS = 7 };
+/* Two variants of a group, of which valid prefers the one that test does not, and another model, which has one run more
+ * and one that diverged. */
 static const struct {
     const char *label;
     int seed;
-    double shift;
-} plan[RUNS] = {{"b", 2, -40.25}, {"a,1", 1, -20.5}, {"a,1", 2, -21.75}, {"a,2", 1, -22.0}, {"a,2", 2, -18.125}};
+    double shift, score, wiggle;
+    tx_status outcome;
+} plan[RUNS] = {{"b", 2, -40.25, -41, 0.31, TX_OK},   {"a,1", 1, -20.5, -22, 0, TX_OK},
+                {"a,1", 2, -21.75, -21, 0, TX_OK},    {"a,2\"", 1, -22.0, -23, 0, TX_OK},
+                {"a,2\"", 2, -18.125, -24, 0, TX_OK}, {"a,2\"", 3, 100, 500, 0, TX_EDIVERGED},
+                {"b", 3, -41.25, -41, 0.31, TX_OK}};
 
 static void write_compare(const char *folder)
 {
@@ -814,7 +844,14 @@ static void write_compare(const char *folder)
     for (int i = 0; i < RUNS; i++) {
         sample_run s;
         run_new(&s, &toy, plan[i].label, plan[i].seed, plan[i].shift);
+        for (int k = 0; k < 2; k++) {
+            for (size_t j = 0; j < s.estimate[k].n; j++)
+                s.estimate[k].log_likelihood[j] += plan[i].wiggle * (double)(j % 3);
+            tx_estimate_summarise(&s.estimate[k], &view);
+        }
         s.run.group = plan[i].label[0] == 'a' ? "a" : "b";
+        s.run.training.best_score = plan[i].score;
+        s.run.outcome = plan[i].outcome;
         snprintf(path, sizeof path, "%s/compare-%d.h5", folder, i);
         CHECK_OK(tx_run_write(&s.run, path, false, NULL));
         CHECK_OK(tx_run_read(path, true, &run[i]));
@@ -831,48 +868,68 @@ static void write_compare(const char *folder)
 
 static double ll_of(double shift, size_t i) { return shift - 2.385 * (double)(i % 7) + 0.01 * (double)i; }
 
+static const char group[] = "/small-logit/test";
+
+static void check_examples(tx_h5 *f)
+{
+    /* labels a,1 a,2" b; estimators exact, iwae; seeds 1, 2, 3 */
+    static const double shift[3][3] = {{-20.5, -21.75, NAN}, {-22.0, -18.125, 100}, {NAN, -40.25, -41.25}};
+    tx_shape shape;
+    double *ll = tx_h5_get(f, "/small-logit/test/log_likelihood", TX_H5_F64, &shape);
+    CHECK_TRUE(shape.rank == 4 && shape.dim[0] == 3 && shape.dim[1] == 2 && shape.dim[2] == 3 && shape.dim[3] == 53);
+    size_t wrong = 0;
+    for (size_t m = 0; m < 3; m++)
+        for (size_t e = 0; e < 2; e++)
+            for (size_t s = 0; s < 3; s++)
+                for (size_t i = 0; i < 53; i++) {
+                    double v = ll[((m * 2 + e) * 3 + s) * 53 + i];
+                    double expected = ll_of(shift[m][s] - (e ? 3.1 : 0), i) + (m == 2 ? 0.31 * (double)(i % 3) : 0);
+                    bool absent = isnan(shift[m][s]) || (e == 1 && i >= 41);
+                    wrong += absent ? !isnan(v) : v != expected;
+                }
+    CHECK_INT(wrong, 0);
+    free(ll);
+}
+
+/* An array of the summary, to be freed. */
+static void *summary_of(tx_h5 *f, const char *name, tx_h5_type type)
+{
+    char path[256];
+    tx_shape shape;
+    snprintf(path, sizeof path, "%s/summary/%s", group, name);
+    return tx_h5_get(f, path, type, &shape);
+}
+
 static void test_compare_h5(void)
 {
     write_compare(tx_test_folder());
     tx_h5 *f;
-    tx_shape shape;
     CHECK_OK(tx_h5_open(&f, path_of("compare.h5"), "taxon-compare"));
-    double *ll = tx_h5_get(f, "/small-logit/test/log_likelihood", TX_H5_F64, &shape);
-    CHECK_TRUE(shape.rank == 4 && shape.dim[0] == 3 && shape.dim[1] == 2 && shape.dim[2] == 2 && shape.dim[3] == 53);
-    size_t wrong = 0;
-    /* labels "a,1", "a,2", "b"; estimators exact, iwae; seeds 1, 2 */
-    static const double shift[3][2] = {{-20.5, -21.75}, {-22.0, -18.125}, {NAN, -40.25}};
-    for (size_t m = 0; m < 3; m++)
-        for (size_t e = 0; e < 2; e++)
-            for (size_t s = 0; s < 2; s++)
-                for (size_t i = 0; i < 53; i++) {
-                    double v = ll[((m * 2 + e) * 2 + s) * 53 + i];
-                    bool absent = isnan(shift[m][s]) || (e == 1 && i >= 41);
-                    wrong += absent ? !isnan(v) : v != ll_of(shift[m][s] - (e ? 3.1 : 0), i);
-                }
-    CHECK_INT(wrong, 0);
-    uint8_t *status = tx_h5_get(f, "/small-logit/test/status", TX_H5_U8, &shape);
-    CHECK_TRUE(memcmp(status, "\0\0\0\0\2\0", 6) == 0);
-    uint8_t *chosen = tx_h5_get(f, "/small-logit/test/summary/chosen", TX_H5_U8, &shape);
-    CHECK_TRUE(memcmp(chosen, "\0\1\1", 3) == 0); /* mean scores -22.625, -21.5625 */
-    double *mean = tx_h5_get(f, "/small-logit/test/summary/seed_mean", TX_H5_F64, &shape);
-    double *error = tx_h5_get(f, "/small-logit/test/summary/seed_error", TX_H5_F64, &shape);
-    double *difference = tx_h5_get(f, "/small-logit/test/summary/difference", TX_H5_F64, &shape);
-    double *paired = tx_h5_get(f, "/small-logit/test/summary/difference_error", TX_H5_F64, &shape);
-    double *training = tx_h5_get(f, "/small-logit/test/summary/timing_training", TX_H5_F64, &shape);
-    double base = 0;
-    for (size_t i = 0; i < 53; i++) base += ll_of(0, i) / 53;
+    check_examples(f);
+    uint8_t *status = summary_of(f, "status", TX_H5_U8), *chosen = summary_of(f, "chosen", TX_H5_U8);
+    int32_t *complete = summary_of(f, "n_complete", TX_H5_I32);
+    double *mean = summary_of(f, "seed_mean", TX_H5_F64), *error = summary_of(f, "seed_error", TX_H5_F64);
+    double *difference = summary_of(f, "difference", TX_H5_F64), *paired = summary_of(f, "difference_error", TX_H5_F64);
+    double *training = summary_of(f, "timing_training", TX_H5_F64);
+    CHECK_OK(tx_h5_status(f));
+    CHECK_TRUE(memcmp(status, "\0\0\2\0\0\1\2\0\0", 9) == 0);
+    CHECK_TRUE(memcmp(chosen, "\1\0\1", 3) == 0);
+    CHECK_TRUE(complete[0] == 2 && complete[2] == 2 && complete[4] == 2);
+
+    double base = 0, third = 0, square = 0; /* third: the mean of i % 3 over the examples */
+    for (size_t i = 0; i < 53; i++) base += ll_of(0, i) / 53, third += (double)(i % 3) / 53;
+    for (size_t i = 0; i < 53; i++) square += pow((double)(i % 3) - third, 2);
     CHECK_NEAR(mean[0], base - 21.125, 1e-12);
-    CHECK_NEAR(mean[4], base - 40.25, 1e-12);
-    CHECK_NEAR(error[0], 1.25 / 2, 1e-12); /* sd of two values / sqrt 2 = |a-b|/2 */
+    CHECK_NEAR(mean[4], base - 40.75 + 0.31 * third, 1e-12);
+    CHECK_NEAR(error[0], 1.25 / 2, 1e-12); /* of two values a, b: |a-b|/2 */
     CHECK_NEAR(error[2], 3.875 / 2, 1e-12);
-    CHECK_TRUE(isnan(error[4]));
-    CHECK_NEAR(difference[0], -21.125 + 20.0625, 1e-12);
-    CHECK_NEAR(difference[2], 0, 0);
-    CHECK_NEAR(difference[4], -40.25 + 20.0625, 1e-12);
-    CHECK_NEAR(paired[4], 0, 1e-12); /* the examples differ by a constant */
-    CHECK_TRUE(isnan(training[4]) && training[5] == 14.5);
-    void *memory[] = {ll, status, chosen, mean, error, difference, paired, training};
+    CHECK_NEAR(difference[0], 0, 0);
+    CHECK_NEAR(difference[2], -20.0625 + 21.125, 1e-12);
+    CHECK_NEAR(difference[4], -40.75 + 21.125 + 0.31 * third, 1e-12);
+    CHECK_NEAR(paired[2], 0, 1e-12); /* these two differ by a constant */
+    CHECK_NEAR(paired[4], 0.31 * sqrt(square / 52 / 53), 1e-12);
+    CHECK_TRUE(isnan(training[2]) && training[7] == 14.5);
+    void *memory[] = {status, chosen, complete, mean, error, difference, paired, training};
     for (size_t i = 0; i < TX_LEN(memory); i++) free(memory[i]);
     CHECK_OK(tx_h5_close(f));
     CHECK_OK(tx_content_sha256(path_of("compare.h5"), sum));
@@ -880,7 +937,7 @@ static void test_compare_h5(void)
 
 static void test_compare_csv(void)
 {
-    const char *locale = setlocale(LC_ALL, "de_DE.UTF-8");
+    const char *locale = setlocale(LC_ALL, "de_DE.UTF-8"); /* where it is installed, it writes a decimal comma */
     write_compare(tx_test_folder());
     if (locale) setlocale(LC_ALL, "C");
     size_t n;
@@ -888,22 +945,19 @@ static void test_compare_csv(void)
     int lines = 0;
     for (char *p = text; *p; p++) lines += *p == '\n';
     CHECK_INT(lines, 1 + RUNS * (4 + 2 * 6 + 1 + 1 + 3));
-    CHECK_TRUE(strncmp(text,
-                       "dataset,view,measure,split,label,group,chosen,model,taxonomy_path,seed,estimator,"
-                       "evaluated_model,kind,stochastic,quantity,value,error,unit\n",
-                       139) == 0);
+    static const char header[] = "dataset,view,measure,split,label,group,chosen,model,taxonomy_path,seed,estimator,"
+                                 "evaluated_model,kind,stochastic,quantity,value,error,unit\n";
+    CHECK_TRUE(strncmp(text, header, sizeof header - 1) == 0);
     CHECK_HAS(
         text,
-        "small,logit,lebesgue,,\"a,1\",a,0,toy,explicit/tractable/test,1,,,,,mmd,0.0385,0.0020999999999999999,1\n");
-    CHECK_HAS(text, ",status,0,,0=complete 1=diverged\n");
-    double mean = 0;
+        "small,logit,lebesgue,,\"a,1\",a,1,toy,explicit/tractable/test,1,,,,,mmd,0.0385,0.0020999999999999999,1\n");
+    CHECK_HAS(text, ",\"a,2\"\"\",a,0,toy,explicit/tractable/test,3,,,,,status,1,,0=complete 1=diverged\n");
     tx_estimate e;
     fill_estimate(&e, "iwae", TX_LOWER_BOUND, TX_TEST, 41, -18.125 - 3.1);
-    mean = e.mean;
     snprintf(expected, sizeof expected,
-             "small,logit,lebesgue,test,\"a,2\",a,1,toy,explicit/tractable/"
-             "test,2,iwae,model,lower_bound,1,mean_log_likelihood,%.17g,%.17g,nat\n",
-             mean, e.mean_error);
+             "small,logit,lebesgue,test,\"a,2\"\"\",a,0,toy,explicit/tractable/test,2,iwae,model,lower_bound,1,"
+             "mean_log_likelihood,%.17g,%.17g,nat\n",
+             e.mean, e.mean_error);
     CHECK_HAS(text, expected);
     tx_estimate_free(&e);
     free(text);
@@ -946,6 +1000,7 @@ int main(int argc, char **argv)
                                    {"chunks and filters", test_chunks},
                                    {"failures of HDF5", test_failure},
                                    {"what the content hash covers", test_content},
+                                   {"names and shapes are content", test_content_form},
                                    {"parameters", test_parameters},
                                    {"evaluations beside a run", test_evaluations},
                                    {"checkpoints", test_checkpoint},
