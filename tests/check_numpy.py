@@ -1,0 +1,470 @@
+#!/usr/bin/python3
+"""Evaluates the densities of stored runs again, from the formulas of models/*/README.md and the numbers in the file
+alone, in float64: an independent witness of what result.h5 says.
+
+    check_numpy.py RESULT.h5 [...]              exact log-likelihoods within 1e-5 max(|LL|, D) of each row (1e-9 where the
+                                                parameters are float64); lower bounds against draws of its own; means,
+                                                errors and bits per dimension; log-likelihoods of the stored samples
+    check_numpy.py --self-test [RESULT.h5 ...]  the formulas themselves (densities sum to 1), then that changes of most
+                                                weights of each file, one at a time, fail the check
+
+Letters: n rows, D variables, K levels, L latent samples a bound."""
+import itertools
+import json
+import sys
+
+import h5py
+import numpy as np
+
+REPEATS = 300  # own draws of a stochastic bound
+SIGMAS = 4, 5  # allowed: of a mean over rows, of a single row
+IDENTITY_VIEWS = "raw", "binarised", "static_binarised", "dequantised"
+
+
+class Run:
+    """What a density needs: options, view, and weights as {"net/name": float64 array}."""
+
+    def __init__(self, model, options, weights, dim, view="raw", view_options=None):
+        self.model, self.options, self.weights, self.dim = model, options, weights, dim
+        self.view, self.view_options, self.measure = view, view_options or {}, "counting"
+
+    @classmethod
+    def read(cls, file):
+        config = json.loads(file["config/json"][()])
+        weights, exact = {}, True
+        for net in file["parameters"].values():
+            for name, value in net.items():
+                if not is_dimension(value):
+                    weights[f"{net.name.split('/')[-1]}/{name}"] = value[()].astype(np.float64)
+                    exact = exact and value.dtype == np.float64
+        dim = file["data/test/x"].shape[1]
+        run = cls(text(file, "model"), config["model"], weights, dim, text(file, "view"), config["dataset"])
+        run.tolerance = 1e-9 if exact else 1e-5
+        run.measure, run.levels = text(file, "measure"), int(file.attrs["levels"])
+        return run
+
+    def layers(self, prefix, x, activation, last=lambda a: a):
+        """A perceptron: activation(x W + b) a layer, the last one linear."""
+        n = sum(key.startswith(prefix + "_w") for key in self.weights)
+        for k in range(n):
+            a = x @ self.weights[f"{prefix}_w{k}"] + self.weights[f"{prefix}_b{k}"]
+            x = activation(a) if k < n - 1 else last(a)
+        return x
+
+    def box(self):
+        """Bounds of the space that the view maps into, or None."""
+        if self.view == "dequantised":
+            return 0.0, 1.0
+        if self.view == "logit":
+            edge = np.log((1 - self.view_options["lambda"]) / self.view_options["lambda"])
+            return -edge, edge
+        return None
+
+
+def text(file, name):
+    value = file.attrs[name]
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def is_dimension(value):
+    return value.attrs.get("CLASS", b"") == b"DIMENSION_SCALE"
+
+
+def sigmoid(a):
+    return 0.5 * (1 + np.tanh(0.5 * a))
+
+
+def softplus(a):
+    return np.logaddexp(0, a)
+
+
+def log_sum_exp(a, axis):
+    top = a.max(axis, keepdims=True)
+    return np.log(np.exp(a - top).sum(axis)) + np.squeeze(top, axis)
+
+
+ACTIVATIONS = {"relu": lambda a: np.maximum(a, 0), "leaky_relu": lambda a: np.where(a < 0, 0.2 * a, a),
+               "tanh": np.tanh, "sigmoid": sigmoid, "softplus": softplus}
+
+
+def bernoulli(x, logit):
+    return (x * logit - softplus(logit)).sum(1)
+
+
+def normal(x, mean, log_variance):
+    return -0.5 * (np.log(2 * np.pi) + log_variance + (x - mean) ** 2 * np.exp(-log_variance)).sum(1)
+
+
+# Densities: log p(x) of the rows x [n,D] in the model's space.
+
+
+def independent(run, x):
+    w = {key.split("/")[1]: value for key, value in run.weights.items()}
+    if "mean" in w:
+        return normal(x, w["mean"], w["log_variance"])
+    if w["logit"].shape == (1, run.dim):
+        return bernoulli(x, w["logit"])
+    log_p = w["logit"] - log_sum_exp(w["logit"], 1)[:, None]
+    return log_p[np.arange(run.dim), x.astype(int)].sum(1)
+
+
+def masked_net(run, x, index, heads, activation=None, per=1):
+    """Outputs of the masked net (Germain et al. 2015, section 4) with set of masks `index`, one array a head."""
+    w, d = run.weights, run.dim
+    n_hidden = 0 if run.model == "fvbn" else len(run.options["hidden"])
+    place = w["structure/place"][index] if "structure/place" in w else np.arange(1, d + 1)
+    h, degree = x, place
+    for k in range(n_hidden):
+        weight, stored = w[f"net/w{k}"], f"structure/degree{k}"
+        n = weight.shape[1]
+        above = w[stored][index] if stored in w else np.arange(n) * max(d - 1, 1) // n + 1
+        h = activation(h @ np.where(degree[:, None] <= above, weight, 0) + w[f"net/b{k}"])
+        degree = above
+    sees = np.repeat(place - 1, per)
+    outputs = []
+    for head in heads:
+        out = h @ np.where(degree[:, None] <= sees, w["net/w" + head], 0) + w["net/b" + head]
+        if run.options.get("direct"):
+            out += x @ np.where(place[:, None] <= sees, w["net/direct" + head], 0)
+        outputs.append(out)
+    return outputs
+
+
+def fvbn(run, x):
+    return bernoulli(x, masked_net(run, x, 0, [""])[0])
+
+
+def made(run, x):
+    act, sets = ACTIVATIONS[run.options["activation"]], range(run.options["masks"])
+    each = [bernoulli(x, masked_net(run, x, k, ["_out"], act)[0]) for k in sets]
+    return log_sum_exp(np.stack(each), 0) - np.log(len(each))
+
+
+def made_mog(run, x):
+    act, k, low = ACTIVATIONS[run.options["activation"]], run.options["components"], run.options["min_log_sd"]
+    parts = masked_net(run, x, 0, ["_logit", "_mean", "_log_sd"], act, k)
+    logit, mean, raw = (part.reshape(len(x), run.dim, k) for part in parts)
+    log_sd = low + softplus(raw - low)
+    each = -0.5 * np.log(2 * np.pi) - log_sd - 0.5 * ((x[:, :, None] - mean) * np.exp(-log_sd)) ** 2
+    return (log_sum_exp(logit + each, 2) - log_sum_exp(logit, 2)).sum(1)
+
+
+def nade(run, x):
+    w, d = run.weights, run.dim
+    agnostic, n_deep = run.options["order"] == "agnostic", len(run.options["hidden"]) - 1
+    order = np.argsort(w["structure/place"][0]) if "structure/place" in w else range(d)
+    a, total = np.repeat(w["net/c"], len(x), 0), 0
+    for i in order:
+        h = np.maximum(a, 0) if agnostic else sigmoid(a)
+        for k in range(1, n_deep + 1):
+            h = np.maximum(h @ w[f"net/w{k}"] + w[f"net/b{k}"], 0)
+        logit = h @ w["net/v"][i] + w["net/b"][0, i]
+        total = total + x[:, i] * logit - softplus(logit)
+        a = a + np.outer(x[:, i], w["net/w"][i]) + (w["net/w"][d + i] if agnostic else 0)
+    return total
+
+
+def nice(run, x):
+    act = ACTIVATIONS[run.options["activation"]]
+    half = [x[:, 0::2], x[:, 1::2]]
+    for k in range(run.options["couplings"] if run.dim > 1 else 0):
+        half[1 - k % 2] = half[1 - k % 2] + run.layers(f"flow/coupling{k}", half[k % 2], act)
+    z = np.empty_like(x)
+    z[:, 0::2], z[:, 1::2] = half
+    log_scale = run.weights["flow/log_scale"]
+    z = z * np.exp(log_scale)
+    prior = -z - 2 * softplus(-z) if run.options["prior"] == "logistic" else -0.5 * (np.log(2 * np.pi) + z**2)
+    return prior.sum(1) + log_scale.sum()
+
+
+# Lower bounds: one draw for each row, with the given generator.
+
+
+def vae(run, x, random):
+    o, n, latent, act = run.options, len(x), run.options["latent"], ACTIVATIONS[run.options["activation"]]
+    code = run.layers("encoder/layer", x, act)
+    mu, log_variance = code[:, :latent], code[:, latent:]
+    divergence = 0.5 * (mu**2 + np.exp(log_variance) - log_variance - 1).sum(1)
+    total = 0
+    for _ in range(o["n_sample"]):
+        z = mu + np.exp(0.5 * log_variance) * random.standard_normal((n, latent))
+        total = total + vae_observation(run, x, run.layers("decoder/layer", z, act))
+    return total / o["n_sample"] - divergence
+
+
+def vae_observation(run, x, y):
+    """log p(x|z) from the decoder's output y."""
+    o, d, box = run.options, run.dim, run.box()
+    if run.measure == "counting":
+        return bernoulli(x, y)
+    raw = y[:, d:] if o["variance"] == "predicted" else run.weights.get("decoder/log_variance")
+    log_variance = 2 * np.log(o["sigma"]) if raw is None else np.log(np.exp(raw) + o["min_sigma"] ** 2)
+    mean = y[:, :d] if box is None else box[0] + (box[1] - box[0]) * sigmoid(y[:, :d])
+    return normal(x, mean, log_variance)
+
+
+EXACT = {"independent": independent, "fvbn": fvbn, "nade": nade, "made": made, "made_mog": made_mog, "nice": nice}
+BOUND = {"vae": vae}
+
+
+# Checks of one file: each adds to `said` and raises Wrong.
+
+
+class Wrong(Exception):
+    pass
+
+
+def near(what, stored, own, relative=1e-9):
+    if not (np.isnan(stored) and np.isnan(own)) and not abs(stored - own) <= relative * max(1, abs(own)):
+        raise Wrong(f"{what} is {stored!r} in the file, {own!r} here")
+
+
+def check_summary(run, what, likelihood, errors):
+    """Attributes against the array that they summarise."""
+    ll, attrs = likelihood[()], likelihood.attrs
+    n, mean = len(ll), ll.mean()
+    near(f"{what}: mean", attrs["mean"], mean)
+    near(f"{what}: std_error", attrs["std_error"], ll.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan)
+    near(f"{what}: mc_error", attrs["mc_error"], 0 if errors is None else np.sqrt((errors[()] ** 2).sum()) / n)
+    bits = -mean / (run.dim * np.log(2))
+    if text(likelihood, "measure") == "lebesgue":
+        bits += np.log2(run.levels) if run.levels else np.nan
+    near(f"{what}: bits_per_dim", attrs["bits_per_dim"], bits)
+
+
+def check_exact(run, what, x, jacobian, ll):
+    own = EXACT[run.model](run, x) + jacobian
+    allowed = run.tolerance * np.maximum(np.abs(own), run.dim)
+    difference = np.abs(ll - own)
+    row = int(np.argmax(np.where(np.isnan(difference), np.inf, difference / allowed)))
+    if not difference[row] <= allowed[row]:
+        raise Wrong(f"{what}: row {row} is {ll[row]!r} in the file, {own[row]!r} here")
+    return f"{what} {len(x)} rows, largest difference {difference[row]:.1e} of {allowed[row]:.1e} allowed"
+
+
+def check_bound(run, what, x, jacobian, ll, stderr, repeats):
+    """The stored means of `repeats` draws a row and their errors, against own draws. The spread comes from the own draws,
+    of which there are more; the mean of few skewed draws strays farther (Cornish & Fisher 1938)."""
+    random = np.random.default_rng(20160719)
+    own = np.stack([BOUND[run.model](run, x, random) for _ in range(REPEATS)]) + jacobian
+    mean, centred = own.mean(0), own - own.mean(0)
+    variance = (centred**2).sum(0) / (REPEATS - 1)
+    sd = np.sqrt(variance)
+    skew = np.abs((centred**3).mean(0)) / np.maximum(sd, 1e-9) ** 3
+    error = sd * np.sqrt(1 / repeats + 1 / REPEATS)
+    rounding = run.tolerance * np.maximum(np.abs(mean), run.dim)
+    single = (SIGMAS[1] + (SIGMAS[1] ** 2 - 1) / 6 * skew / np.sqrt(repeats)) * error + rounding
+    row = int(np.argmax(np.abs(ll - mean) / single))
+    if not abs(ll[row] - mean[row]) <= single[row]:
+        raise Wrong(f"{what}: row {row} is {ll[row]:.4f} in the file, {mean[row]:.4f} +- {error[row]:.4f} here")
+    together = np.sqrt((error**2).sum()) / len(x)
+    off = (ll - mean).mean()
+    if not abs(off) <= SIGMAS[0] * together + rounding.mean():
+        raise Wrong(f"{what}: the mean differs by {off:.4f} +- {together:.4f} over {len(x)} rows")
+    spread = ((centred**4).mean(0) - variance**2) / repeats + 2 * variance**2 / (repeats * (repeats - 1))
+    expected, found = variance.sum(), (stderr**2).sum() * repeats
+    if not abs(found - expected) <= SIGMAS[1] * np.sqrt(spread.sum() * (1 + repeats / REPEATS)) + (rounding**2).sum():
+        raise Wrong(f"{what}: Monte Carlo variances of the rows sum to {found:.4g}, here {expected:.4g}")
+    return f"{what} {len(x)} rows, mean differs by {off:.1e}, Monte Carlo error {together:.1e}"
+
+
+def check_samples(run, file):
+    if run.view not in IDENTITY_VIEWS or "log_likelihood" not in file.get("samples", {}):
+        return []
+    x = file["samples/x"][:64].astype(np.float64)
+    ll = file["samples/log_likelihood"][: len(x)]
+    tolerance, run.tolerance = run.tolerance, 1e-5  # stored samples are float32
+    said = check_exact(run, "samples", x, 0, ll)
+    run.tolerance = tolerance
+    return [said]
+
+
+def check_coin_flips(run, file, split, likelihood):
+    """Nobody assigns coin flips a higher mean log-likelihood than minus their entropy."""
+    entropy = file.get(f"metrics/coin_flip_entropy_{split}")
+    if entropy is None:
+        return
+    if not 0 <= entropy[()] <= run.dim * np.log(2):
+        raise Wrong(f"{entropy.name} is {entropy[()]!r} nats of {run.dim} flips")
+    if not likelihood.attrs["mean"] <= -entropy[()] + SIGMAS[1] * likelihood.attrs["std_error"]:
+        raise Wrong(f"{likelihood.name}: the mean, {likelihood.attrs['mean']:.4f}, is above minus {entropy.name}")
+
+
+def check(run, file):
+    """List of what was compared; empty where the model has no density."""
+    said = []
+    for split, estimators in file["likelihood"].items():
+        rows = file[f"data/{split}"]
+        x = rows["x"][()].astype(np.float64)
+        jacobian = rows["log_jacobian"][()] if "log_jacobian" in rows else np.zeros(len(x))
+        for name, group in estimators.items():
+            what, errors = f"{name} {split}", group.get("stderr")
+            check_summary(run, what, group["log_likelihood"], errors)
+            check_coin_flips(run, file, split, group["log_likelihood"])
+            ll = group["log_likelihood"][: len(x)]
+            given = x[: len(ll)], jacobian[: len(ll)], ll
+            if name == "exact":
+                said.append(check_exact(run, what, *given))
+            elif name == "elbo":
+                repeats = int(group["log_likelihood"].attrs["n_repeat"])
+                said.append(check_bound(run, what, *given, errors[: len(ll)], repeats))
+    return said + (check_samples(run, file) if said else [])
+
+
+def verdict(path):
+    """"ok", "skip" or "FAIL", and what is said about the file."""
+    with h5py.File(path) as file:
+        run = Run.read(file)
+        name = f"{text(file, 'label')} on {text(file, 'dataset')}-{run.view}"
+        if text(file, "status") != "complete":
+            return "skip", f"{name}: {text(file, 'status')}"
+        try:
+            said = check(run, file)
+        except Wrong as wrong:
+            return "FAIL", f"{name}: {wrong}"
+        if not said and (run.model in EXACT or run.model in BOUND):
+            return "FAIL", f"{name}: no log-likelihood to check"
+        return ("ok", f"{name}: {'; '.join(said)}") if said else ("skip", f"{name}: no density")
+
+
+# Self-test.
+
+
+def noticed(run, file, key):
+    """Does some single entry of a weight, 0.05 larger, fail the check? Not every entry can: pixels that are always 0 have
+    weights that never count. A bound hides small changes in its noise: there the whole weight moves, by 0.5."""
+    weight = run.weights[key]
+    flat = weight.reshape(-1)
+    for entry in np.random.default_rng(0).permutation(flat.size)[:100]:
+        kept = flat.copy()
+        if run.model in BOUND:
+            flat += 0.5
+        else:
+            flat[entry] += 0.05
+        try:
+            with np.errstate(all="ignore"):
+                check(run, file)
+        except Wrong:
+            return True
+        finally:
+            flat[:] = kept
+        if run.model in BOUND:
+            break
+    return False
+
+
+def perturbed(path):
+    with h5py.File(path) as file:
+        run = Run.read(file)
+        name = f"{text(file, 'label')} on {text(file, 'dataset')}-{run.view}"
+        if run.model not in EXACT and run.model not in BOUND:
+            return "skip", f"{name}: no density"
+        keys = [key for key in run.weights if not key.startswith("structure/")]
+        missed = [key for key in keys if not noticed(run, file, key)]
+        said = f"{name}: changes of {len(keys) - len(missed)} weights are noticed"
+        if missed:  # a mixture of one component has free logits, a bound has noise
+            said += f", not those of {', '.join(missed)}"
+        return "FAIL" if 2 * len(missed) >= len(keys) else "ok", said
+
+
+def drawn(random, **shapes):
+    return {key.replace("__", "/"): 0.9 * random.standard_normal(shape) for key, shape in shapes.items()}
+
+
+def tiny_discrete(random):
+    """Models of {0,1}^6 or {0,1,2}^3 with random weights, of every kind."""
+    d = 6
+    places = [random.permutation(d) + 1.0 for _ in range(3)]
+    structure = {"structure/place": np.stack(places),
+                 "structure/degree0": random.integers(1, d, (3, 7)).astype(float),
+                 "structure/degree1": random.integers(1, d, (3, 5)).astype(float)}
+    order = {"structure/place": places[0][None]}
+    head = {"net__w0": (d, 7), "net__b0": (1, 7)}
+    deep = {**head, "net__w1": (7, 5), "net__b1": (1, 5), "net__w_out": (5, d), "net__b_out": (1, d)}
+    options = {"hidden": [7, 5], "activation": "tanh", "masks": 1, "direct": False}
+    nade_net = {"net__c": (1, 7), "net__v": (d, 7), "net__b": (1, d)}
+    yield Run("independent", {}, drawn(random, marginals__logit=(1, d)), d), 2
+    yield Run("independent", {}, drawn(random, marginals__logit=(3, 3)), 3), 3
+    yield Run("fvbn", {}, {**drawn(random, net__w=(d, d), net__b=(1, d)), **order}, d), 2
+    yield Run("made", options, drawn(random, **deep), d), 2
+    several = {**options, "masks": 3, "direct": True, "activation": "relu"}
+    yield Run("made", several, {**drawn(random, **deep, net__direct_out=(d, d)), **structure}, d), 2
+    none = {**options, "hidden": []}
+    yield Run("made", none, drawn(random, net__w_out=(d, d), net__b_out=(1, d)), d), 2
+    yield Run("nade", {"order": "fixed", "hidden": [7]}, drawn(random, net__w=(d, 7), **nade_net), d), 2
+    both = {**drawn(random, net__w=(2 * d, 7), net__w1=(7, 7), net__b1=(1, 7), **nade_net), **order}
+    yield Run("nade", {"order": "agnostic", "hidden": [7, 7]}, both, d), 2
+
+
+def tiny_continuous(random):
+    """Models of the plane."""
+    heads = {f"net__{kind}_{head}": (rows, 6) for head in ("logit", "mean", "log_sd") for kind, rows in (("w", 5), ("b", 1))}
+    mixture = {"hidden": [5], "activation": "sigmoid", "components": 3, "min_log_sd": -1.5}
+    narrow = {key: 0.4 * value for key, value in drawn(random, net__w0=(2, 5), net__b0=(1, 5), **heads).items()}
+    yield Run("made_mog", mixture, narrow, 2)
+    flow = {f"flow__coupling{k}_{kind}{layer}": (rows, cols) for k in range(3)
+            for layer, (rows_in, cols) in enumerate([(1, 4), (4, 1)]) for kind, rows in (("w", rows_in), ("b", 1))}
+    for prior in "logistic", "normal":
+        options = {"activation": "leaky_relu", "couplings": 3, "prior": prior}
+        weights = {**drawn(random, **flow), "flow/log_scale": np.array([[0.7, 0.2]])}
+        yield Run("nice", options, weights, 2)
+    yield Run("independent", {}, drawn(random, marginals__mean=(1, 2), marginals__log_variance=(1, 2)), 2)
+
+
+def linear_vae_gap(random):
+    """A linear VAE with the true posterior is probabilistic PCA: its bound is exact (Tipping & Bishop 1999). Returns the
+    mean distance in Monte Carlo errors. A diagonal posterior needs orthogonal columns."""
+    sigma, w, b = 0.7, np.linalg.qr(random.standard_normal((5, 2)))[0] * [1.3, 0.6], random.standard_normal((1, 5))
+    precision = 1 + (w**2).sum(0) / sigma**2
+    to_mu = w / sigma**2 / precision
+    weights = {"encoder/layer_w0": np.hstack([to_mu, np.zeros((5, 2))]), "decoder/layer_w0": w.T, "decoder/layer_b0": b,
+               "encoder/layer_b0": np.hstack([-b @ to_mu, -np.log(precision)[None]])}
+    options = {"latent": 2, "activation": "tanh", "variance": "fixed", "sigma": sigma, "n_sample": 2}
+    run, x = Run("vae", options, weights, 5), random.standard_normal((20, 5))
+    run.measure = "lebesgue"
+    bound = np.stack([vae(run, x, random) for _ in range(2000)]).mean(1)
+    covariance = w @ w.T + sigma**2 * np.eye(5)
+    centred = x - b
+    truth = -0.5 * (np.linalg.slogdet(2 * np.pi * covariance)[1] + (centred * np.linalg.solve(covariance, centred.T).T).sum(1))
+    return abs(bound.mean() - truth.mean()) / (bound.std() / np.sqrt(len(bound)))
+
+
+def formulas():
+    """Verdicts: densities sum to 1."""
+    random = np.random.default_rng(7)
+    for run, levels in tiny_discrete(random):
+        x = np.array(list(itertools.product(range(levels), repeat=run.dim)), float)
+        total = np.exp(EXACT[run.model](run, x)).sum()
+        yield "ok" if abs(total - 1) < 1e-12 else "FAIL", f"{run.model}: sum over {len(x)} values, 1 + {total - 1:.0e}"
+    step = 0.05
+    axis = np.arange(-30, 30, step)
+    for run in tiny_continuous(random):
+        rows = (np.column_stack([np.full_like(axis, x), axis]) for x in axis)
+        total = sum(np.exp(EXACT[run.model](run, x)).sum() for x in rows) * step**2
+        yield "ok" if abs(total - 1) < 1e-6 else "FAIL", f"{run.model}: integral over the plane, 1 + {total - 1:.0e}"
+    gap = linear_vae_gap(random)
+    yield "ok" if gap < SIGMAS[1] else "FAIL", f"vae: bound of a linear one, {gap:.1f} errors from log p(x)"
+
+
+def main(arguments):
+    testing = "--self-test" in arguments
+    paths = [a for a in arguments if a != "--self-test"]
+    if not testing and not paths or any(a.startswith("-") for a in paths):
+        sys.exit(__doc__)
+    count = {"ok": 0, "skip": 0, "FAIL": 0}
+
+    def tell(word, said):
+        count[word] += 1
+        print(f"{word:4}  {said}", flush=True)
+
+    if testing:
+        for each in formulas():
+            tell(*each)
+    for path in paths:
+        tell(*(perturbed if testing else verdict)(path))
+    print(f"{count['ok']} passed, {count['FAIL']} failed")
+    return 1 if count["FAIL"] or not count["ok"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
