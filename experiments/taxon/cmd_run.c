@@ -1,0 +1,189 @@
+#include "common/store/commit.h"
+#include "common/tensor/parallel.h"
+#include "experiments/taxon/clock.h"
+#include "experiments/taxon/command.h"
+#include "experiments/taxon/gather.h"
+#include "experiments/taxon/schedule.h"
+#include "experiments/taxon/table.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_JOBS = 256, MAX_THREADS = 4096, MAX_SHARDS = 100000 };
+
+typedef struct request {
+    tx_comparison comparison;
+    tx_plan plan;
+    tx_schedule_options schedule;
+    char out[TX_TEXT_MAX];
+    int shard, shards;
+} request;
+
+static tx_status read_shard(const char *text, request *q)
+{
+    char end = 0;
+    if (!text) return TX_OK;
+    if (sscanf(text, "%d/%d%c", &q->shard, &q->shards, &end) != 2 || q->shards < 1 || q->shards > MAX_SHARDS ||
+        q->shard < 1 || q->shard > q->shards)
+        return tx_fail(TX_EUSAGE, "run: --shard: expected K/N with 1 <= K <= N; found '%s'", text);
+    return TX_OK;
+}
+
+static tx_status read_flags(const tx_args *a, request *q)
+{
+    const char *max_time = tx_args_text(a, "max-time", NULL);
+    TX_TRY(tx_args_int(a, "jobs", 1, MAX_JOBS, 0, &q->schedule.jobs));
+    TX_TRY(tx_args_int(a, "threads", 1, MAX_THREADS, 0, &q->schedule.threads));
+    if (max_time) TX_TRY(tx_duration(max_time, &q->schedule.max_seconds));
+    q->schedule.fresh = tx_args_on(a, "fresh");
+    q->schedule.reproducible = tx_args_on(a, "reproducible");
+    return read_shard(tx_args_text(a, "shard", NULL), q);
+}
+
+static int count(const tx_plan *p, tx_job_state s)
+{
+    int n = 0;
+    for (int i = 0; i < p->n; i++) n += p->job[i].state == s;
+    return n;
+}
+
+/* Many small runs use many cores better than one run does. */
+static void share_cores(request *q)
+{
+    tx_schedule_options *o = &q->schedule;
+    int cores = tx_cores(), work = count(&q->plan, TX_JOB_NEW) + count(&q->plan, TX_JOB_RESUME);
+    if (!o->jobs) o->jobs = o->threads ? cores / o->threads : work < cores ? work : cores;
+    if (o->jobs < 1) o->jobs = 1;
+    if (o->jobs > MAX_JOBS) o->jobs = MAX_JOBS;
+    if (!o->threads) o->threads = cores > o->jobs ? cores / o->jobs : 1;
+}
+
+static void print_plan(const tx_plan *p)
+{
+    int width = 3;
+    for (int i = 0; i < p->n; i++)
+        if ((int)strlen(p->job[i].name) > width) width = (int)strlen(p->job[i].name);
+    printf("%-*s  %12s  %9s  state\n", width, "run", "parameters", "steps");
+    for (int i = 0; i < p->n; i++) {
+        const tx_job *j = &p->job[i];
+        printf("%-*s  %12.0f  %9.0f  %s%s%s\n", width, j->name, j->n_parameter, j->n_step, tx_job_state_name(j->state),
+               *j->why ? ": " : "", j->why);
+    }
+}
+
+static void tell_notes(tx_progress *progress, const request *q)
+{
+    char *note = tx_strdup(q->plan.note.s ? q->plan.note.s : "");
+    for (char *line = note, *rest = NULL; (line = strtok_r(line, "\n", &rest)); line = NULL)
+        tx_progress_line(progress, "%s", line);
+    free(note);
+    tx_progress_line(progress, "results in %s: %d runs to do, %d kept; %d at a time, %d thread%s each", q->out,
+                     count(&q->plan, TX_JOB_NEW) + count(&q->plan, TX_JOB_RESUME),
+                     count(&q->plan, TX_JOB_KEPT) + count(&q->plan, TX_JOB_KEPT_DIVERGED), q->schedule.jobs,
+                     q->schedule.threads, q->schedule.threads == 1 ? "" : "s");
+}
+
+/* compare.h5, compare.csv and the table of all that lies in the folder of results. */
+static tx_status report(const request *q)
+{
+    tx_gathered g;
+    TX_TRY(tx_gather(q->out, true, &g));
+    tx_status s = tx_collect(q->out, &g);
+    tx_text t = {0};
+    if (!s) s = tx_results_table(g.n, g.run, "text", &t);
+    if (!s) fputs(t.s, stdout);
+    if (!s) s = tx_gathered_status(&g);
+    tx_text_free(&t);
+    tx_gathered_free(&g);
+    return s;
+}
+
+static tx_status judge(const request *q)
+{
+    int diverged = count(&q->plan, TX_JOB_DIVERGED) + count(&q->plan, TX_JOB_KEPT_DIVERGED);
+    int failed = count(&q->plan, TX_JOB_FAILED);
+    if (diverged + failed == 0) return TX_OK;
+    tx_text t = {0};
+    for (int i = 0; i < q->plan.n; i++) {
+        const tx_job *j = &q->plan.job[i];
+        if (j->state == TX_JOB_FAILED || j->state == TX_JOB_DIVERGED || j->state == TX_JOB_KEPT_DIVERGED)
+            tx_text_add(&t, "\n  %s: %s: %s", j->name, tx_job_state_name(j->state), j->why);
+    }
+    tx_status s = tx_fail(TX_EDIVERGED, "%d diverged and %d failed of %d runs:%s", diverged, failed, q->plan.n, t.s);
+    tx_text_free(&t);
+    return s;
+}
+
+static int train_all(request *q, const char *mode)
+{
+    tx_progress *progress = NULL;
+    bool interrupted = false;
+    share_cores(q);
+    TX_TRY(tx_progress_new(&progress, mode, count(&q->plan, TX_JOB_NEW) + count(&q->plan, TX_JOB_RESUME)));
+    tell_notes(progress, q);
+    tx_status s = tx_schedule_runs(&q->plan, &q->schedule, progress, &interrupted);
+    tx_progress_free(progress);
+    if (interrupted) {
+        tx_fail(TX_ESTOPPED, "interrupted; run the same command again to go on");
+        return TX_EXIT_INTERRUPT;
+    }
+    if (s) return s;
+    if (count(&q->plan, TX_JOB_DONE) + count(&q->plan, TX_JOB_DIVERGED) + count(&q->plan, TX_JOB_KEPT) +
+            count(&q->plan, TX_JOB_KEPT_DIVERGED) >
+        0)
+        s = report(q);
+    return s ? (int)s : (int)judge(q);
+}
+
+static int work(const tx_args *a, request *q)
+{
+    const char *mode = tx_args_text(a, "progress", "auto"), *out = tx_args_text(a, "out", NULL);
+    int n = snprintf(q->out, sizeof q->out, "%s%s", out ? out : "results/", out ? "" : q->comparison.experiment);
+    if (n >= (int)sizeof q->out || n == 0)
+        return tx_fail(TX_ECREATE, "--out: expected a path of 1 to %d bytes", TX_TEXT_MAX - 1);
+    bool dry = tx_args_on(a, "dry-run");
+    if (!dry) TX_TRY(tx_check_writable(q->out));
+    /* Children come later: no thread may be running here then. */
+    tx_threads_set(1);
+    TX_TRY(tx_plan_make(&q->plan, &q->comparison, q->out));
+    if (!q->schedule.fresh) TX_TRY(tx_plan_look(&q->plan));
+    tx_plan_shard(&q->plan, q->shard, q->shards);
+    if (!dry) return train_all(q, mode);
+    print_plan(&q->plan);
+    return TX_OK;
+}
+
+static int run(const tx_args *a)
+{
+    request q = {.shard = 1, .shards = 1};
+    TX_TRY(read_flags(a, &q));
+    TX_TRY(tx_comparison_read(&q.comparison, a->v[0], a->v + 1, a->n - 1));
+    int code = work(a, &q);
+    tx_plan_free(&q.plan);
+    tx_comparison_free(&q.comparison);
+    return code;
+}
+
+static const tx_flag flags[] = {
+    {"out", 'o', "DIR", "folder of results (results/EXPERIMENT)"},
+    {"jobs", 'j', "N", "runs at a time (one a core)"},
+    {"threads", 't', "N", "threads of each run (cores / jobs)"},
+    {"dry-run", 'n', NULL, "list the runs and what of them exists; write nothing"},
+    {"fresh", 0, NULL, "replace finished runs and checkpoints"},
+    {"max-time", 0, "T", "stop with checkpoints after T: 90s, 55m, 2h"},
+    {"shard", 0, "K/N", "only every N-th run, from the K-th: for job arrays"},
+    {"reproducible", 0, NULL, "no times and no provenance in results: the same bytes every time"},
+    {"progress", 0, "MODE", "auto, bar, plain or none; on standard error"},
+    {0},
+};
+const tx_command tx_command_run = {
+    .name = "run",
+    .summary = "Every (data set x model x seed) of a comparison, then its table",
+    .usage = "CONFIG.yaml [key=value ...]",
+    .detail = "key=value replaces a value of the config: seeds=[0,1], train.epochs=3, models.0.hidden=[200].\n"
+              "Finished runs are kept, stopped ones go on where they were: give the same command again.\n"
+              "Exit code 0; 3 some runs diverged or failed; 75 stopped, run again; 78 config; 65, 66 data; 73 output.",
+    .flags = flags,
+    .min = 1,
+    .max = -1,
+    .run = run};

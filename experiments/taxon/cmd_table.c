@@ -1,0 +1,28 @@
+#include "experiments/taxon/command.h"
+#include "experiments/taxon/gather.h"
+#include "experiments/taxon/table.h"
+#include <stdio.h>
+
+static int run(const tx_args *a)
+{
+    tx_gathered g;
+    tx_text t = {0};
+    TX_TRY(tx_gather(a->v[0], false, &g));
+    tx_status s = tx_results_table(g.n, g.run, tx_args_text(a, "format", "text"), &t);
+    if (!s) {
+        fputs(t.s, stdout);
+        s = tx_gathered_status(&g);
+    }
+    tx_text_free(&t);
+    tx_gathered_free(&g);
+    return s;
+}
+
+static const tx_flag flags[] = {{"format", 'f', "FORMAT", "text, md, tex, csv or json"}, {0}};
+const tx_command tx_command_table = {.name = "table",
+                                     .summary = "The table of all finished runs below a folder",
+                                     .usage = "DIR",
+                                     .flags = flags,
+                                     .min = 1,
+                                     .max = 1,
+                                     .run = run};

@@ -1,0 +1,145 @@
+#include "experiments/taxon/gather.h"
+#include "common/base/text.h"
+#include "common/store/compare_file.h"
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DEPTH = 3 };
+
+static char *join(const char *a, const char *b)
+{
+    tx_text t = {0};
+    tx_text_add(&t, "%s/%s", a, b);
+    return t.s;
+}
+
+static bool is_a(const char *path, mode_t type)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && (st.st_mode & S_IFMT) == type;
+}
+
+static bool holds_run(const char *folder)
+{
+    static const char *const file[] = {"result.h5", "checkpoint.h5", "metrics.jsonl", "log.txt"};
+    bool found = false;
+    for (size_t i = 0; !found && i < TX_LEN(file); i++) {
+        char *path = join(folder, file[i]);
+        found = is_a(path, S_IFREG);
+        free(path);
+    }
+    return found;
+}
+
+static void add(tx_found *f, const char *folder)
+{
+    size_t n = (size_t)f->n++;
+    if ((n & (n - 1)) == 0) f->folder = tx_realloc(f->folder, n, n ? 2 * n : 1, sizeof *f->folder);
+    f->folder[n] = tx_strdup(folder);
+}
+
+static void search(const char *dir, int depth, tx_found *out)
+{
+    if (holds_run(dir)) add(out, dir);
+    struct dirent **entry = NULL;
+    int n = depth > 0 ? scandir(dir, &entry, NULL, alphasort) : 0;
+    for (int i = 0; i < n; i++) {
+        char *path = join(dir, entry[i]->d_name);
+        if (entry[i]->d_name[0] != '.' && is_a(path, S_IFDIR)) search(path, depth - 1, out);
+        free(path);
+        free(entry[i]);
+    }
+    free(entry);
+}
+
+tx_status tx_find_runs(const char *dir, tx_found *out)
+{
+    DIR *d = opendir(dir);
+    if (!d) return tx_fail(TX_ENOINPUT, "%s: %s", dir, strerror(errno));
+    closedir(d);
+    *out = (tx_found){0};
+    search(dir, DEPTH, out);
+    return TX_OK;
+}
+
+void tx_found_free(tx_found *f)
+{
+    for (int i = 0; i < f->n; i++) free(f->folder[i]);
+    free(f->folder);
+    *f = (tx_found){0};
+}
+
+static int compare_runs(const void *a, const void *b)
+{
+    const tx_run_info *x = a, *y = b;
+    int c = strcmp(x->dataset, y->dataset);
+    if (!c) c = strcmp(x->view, y->view);
+    if (!c) c = strcmp(x->label, y->label);
+    return c ? c : (x->seed > y->seed) - (x->seed < y->seed);
+}
+
+tx_status tx_gather(const char *dir, bool arrays, tx_gathered *out)
+{
+    tx_found f;
+    TX_TRY(tx_find_runs(dir, &f));
+    tx_gathered g = {.run = tx_alloc((size_t)f.n, sizeof *g.run)};
+    for (int i = 0; i < f.n; i++) {
+        char *path = join(f.folder[i], "result.h5");
+        tx_status s = is_a(path, S_IFREG) ? tx_run_read(path, arrays, &g.run[g.n]) : TX_ENOINPUT;
+        if (s == TX_OK)
+            g.n++;
+        else if (s != TX_ENOINPUT) {
+            g.n_damaged++;
+            fprintf(stderr, "taxon: skipped: %s\n", tx_last_error());
+        }
+        free(path);
+    }
+    tx_found_free(&f);
+    if (g.n == 0) {
+        int n_damaged = g.n_damaged;
+        tx_gathered_free(&g);
+        return n_damaged ? tx_fail(TX_EDATA, "%s: all %d results are damaged", dir, n_damaged)
+                         : tx_fail(TX_ENOINPUT, "%s: holds no finished run (DATASET-VIEW/LABEL/seed-N/result.h5)", dir);
+    }
+    qsort(g.run, (size_t)g.n, sizeof *g.run, compare_runs);
+    *out = g;
+    return TX_OK;
+}
+
+void tx_gathered_free(tx_gathered *g)
+{
+    for (int i = 0; i < g->n; i++) tx_run_info_free(&g->run[i]);
+    free(g->run);
+    *g = (tx_gathered){0};
+}
+
+tx_status tx_collect(const char *dir, const tx_gathered *g)
+{
+    char *h5 = join(dir, "compare.h5"), *csv = join(dir, "compare.csv");
+    tx_status s = tx_compare_write(h5, csv, g->n, g->run);
+    free(h5);
+    free(csv);
+    return s;
+}
+
+tx_status tx_gathered_status(const tx_gathered *g)
+{
+    return g->n_damaged ? tx_fail(TX_EDIVERGED, "%d damaged %s skipped", g->n_damaged,
+                                  g->n_damaged == 1 ? "file was" : "files were")
+                        : TX_OK;
+}
+
+tx_status tx_run_path(const char *arg, char path[TX_TEXT_MAX])
+{
+    struct stat st;
+    if (stat(arg, &st) != 0) return tx_fail(TX_ENOINPUT, "%s: %s", arg, strerror(errno));
+    int n = snprintf(path, TX_TEXT_MAX, "%s%s", arg, S_ISDIR(st.st_mode) ? "/result.h5" : "");
+    if (n >= TX_TEXT_MAX) return tx_fail(TX_ENOINPUT, "%.80s...: the path is too long", arg);
+    if (access(path, R_OK) != 0) return tx_fail(TX_ENOINPUT, "%s: %s; expected a finished run", path, strerror(errno));
+    return TX_OK;
+}

@@ -1,0 +1,30 @@
+/** Finding and reading the runs below a folder. */
+#ifndef TX_TAXON_GATHER_H
+#define TX_TAXON_GATHER_H
+#include "common/store/run_file.h"
+
+typedef struct tx_found {
+    int n;
+    char **folder; /**< [n] that hold files of a run, sorted by name */
+} tx_found;
+/** `dir` itself or up to three levels below it; symbolic links are not followed. TX_ENOINPUT when `dir` is no folder.
+ */
+tx_status tx_find_runs(const char *dir, tx_found *out);
+void tx_found_free(tx_found *f);
+
+typedef struct tx_gathered {
+    int n;
+    tx_run_info *run; /**< [n] sorted by (dataset, view, label, seed) */
+    int n_damaged;    /**< files that could not be read: each named on standard error */
+} tx_gathered;
+/** Every readable result.h5. `arrays`: with per-example log-likelihoods. TX_ENOINPUT when there is none at all. */
+tx_status tx_gather(const char *dir, bool arrays, tx_gathered *out);
+void tx_gathered_free(tx_gathered *g);
+
+/** Writes DIR/compare.h5 and DIR/compare.csv from what was gathered with arrays. */
+tx_status tx_collect(const char *dir, const tx_gathered *g);
+/** The result.h5 that a user's argument names: the file, or the run's folder. TX_ENOINPUT. */
+tx_status tx_run_path(const char *arg, char path[TX_TEXT_MAX]);
+/** TX_EDIVERGED (exit code 3) naming how many files were damaged, else TX_OK. */
+tx_status tx_gathered_status(const tx_gathered *g);
+#endif

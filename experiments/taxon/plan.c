@@ -1,0 +1,253 @@
+#include "experiments/taxon/plan.h"
+#include "common/store/run_file.h"
+#include "experiments/taxon/print.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const char *tx_job_state_name(tx_job_state s)
+{
+    static const char *const name[] = {
+        [TX_JOB_NEW] = "new",
+        [TX_JOB_RESUME] = "resumes",
+        [TX_JOB_KEPT] = "kept",
+        [TX_JOB_KEPT_DIVERGED] = "kept, diverged",
+        [TX_JOB_UNFIT] = "not applicable",
+        [TX_JOB_OTHER_SHARD] = "of another shard",
+        [TX_JOB_DONE] = "done",
+        [TX_JOB_DIVERGED] = "diverged",
+        [TX_JOB_FAILED] = "failed",
+        [TX_JOB_STOPPED] = "stopped",
+    };
+    return name[s];
+}
+
+static char *join(const char *a, const char *b)
+{
+    tx_text t = {0};
+    tx_text_add(&t, "%s/%s", a, b);
+    return t.s;
+}
+
+/* Facts about one data set seen by all models. */
+typedef struct scene {
+    const tx_comparison *c;
+    int data;
+    const tx_setting *set;
+    char name[2 * TX_NAME_MAX]; /* DATASET-VIEW */
+} scene;
+
+static double steps_of(const tx_model_spec *m, const tx_setting *s)
+{
+    if (m->ops->fit) return 0;
+    size_t n = s->data.split[TX_TRAIN].n, batch = (size_t)m->train.batch;
+    double steps = (double)m->train.epochs * (double)((n + batch - 1) / batch);
+    return m->train.max_steps && m->train.max_steps < steps ? m->train.max_steps : steps;
+}
+
+/* Build the model once: its size, and what of its settings cannot work on this space. */
+static tx_status try_model(const scene *e, int k, double *n_parameter)
+{
+    const tx_model_spec *m = &e->c->model[k].spec;
+    tx_model *model = NULL;
+    tx_status s = tx_model_new(&model, m->ops, m->config, &e->set->view.space, 0);
+    if (s == TX_ECONFIG) {
+        char why[TX_TEXT_MAX];
+        tx_copy_text(why, sizeof why, tx_last_error());
+        return tx_yaml_fail(e->c->model[k].at, e->c->origin, "%s on %s: %s", m->label, e->name, why);
+    }
+    TX_TRY(s);
+    *n_parameter = (double)tx_model_size(model);
+    tx_model_free(model);
+    return TX_OK;
+}
+
+/* Why model k's family, or with it an estimator, does not apply; NULL if it does. */
+static const char *reason_of(const scene *e, const tx_estimator_ops *estimator, int k, char *buf, size_t size)
+{
+    const tx_model_ops *ops = e->c->model[k].spec.ops;
+    const char *unfit = tx_model_unfit(ops, &e->set->view.space, buf, size);
+    return !estimator ? unfit : unfit ? NULL : estimator->unfit(ops, &e->set->view);
+}
+
+/* One line a reason: "ring-raw: exact does not apply to vae, gan: ...". `estimator` NULL: the models themselves. */
+static void note_unfit(tx_plan *p, const scene *e, const tx_estimator_ops *estimator)
+{
+    int n = e->c->n_model;
+    bool *told = tx_alloc((size_t)n, sizeof *told);
+    for (int i = 0; i < n; i++) {
+        char first[TX_TEXT_MAX], other[TX_TEXT_MAX];
+        const char *why = told[i] ? NULL : reason_of(e, estimator, i, first, sizeof first), *again;
+        if (!why) continue;
+        tx_text_add(&p->note, "%s: %s%s", e->name, estimator ? estimator->name : "not applicable",
+                    estimator ? " does not apply to " : ": ");
+        for (int k = i; k < n; k++) {
+            if (told[k] || !(again = reason_of(e, estimator, k, other, sizeof other)) || strcmp(why, again) != 0)
+                continue;
+            tx_text_add(&p->note, "%s%s", k > i ? ", " : "", e->c->model[k].spec.label);
+            told[k] = true;
+        }
+        tx_text_add(&p->note, ": %s\n", why);
+    }
+    free(told);
+}
+
+static tx_job *add_job(tx_plan *p)
+{
+    size_t n = (size_t)p->n++;
+    /* The number of runs is not known before; doubling keeps the copying linear. */
+    if ((n & (n - 1)) == 0) p->job = tx_realloc(p->job, n, n ? 2 * n : 1, sizeof *p->job);
+    return &p->job[n];
+}
+
+static tx_status add_model(tx_plan *p, const scene *e, int k, const char *out)
+{
+    const tx_model_spec *m = &e->c->model[k].spec;
+    char reason[TX_TEXT_MAX];
+    const char *unfit = tx_model_unfit(m->ops, &e->set->view.space, reason, sizeof reason);
+    double n_parameter = 0;
+    if (!unfit) TX_TRY(try_model(e, k, &n_parameter));
+    for (int i = 0; i < e->c->seeds.n; i++) {
+        tx_job *j = add_job(p);
+        int seed = e->c->seeds.v[i];
+        snprintf(j->name, sizeof j->name, "%s/%s/seed-%d", e->name, m->label, seed);
+        j->folder = join(out, j->name);
+        j->config = tx_spec_json(&e->c->data[e->data].spec, m, &e->c->evaluate, seed);
+        tx_copy_text(j->dataset_sha256, sizeof j->dataset_sha256, e->set->data.sha256);
+        tx_copy_text(j->view_sha256, sizeof j->view_sha256, e->set->view.sha256);
+        j->n_parameter = n_parameter;
+        j->n_step = unfit ? 0 : steps_of(m, e->set);
+        j->state = unfit ? TX_JOB_UNFIT : TX_JOB_NEW;
+        if (unfit) tx_copy_text(j->why, sizeof j->why, unfit);
+    }
+    return TX_OK;
+}
+
+/* What a data set's reader had to say, each line once under the set's name. */
+static void add_note(tx_plan *p, const char *name, char *note)
+{
+    for (char *line = note, *rest = NULL; (line = strtok_r(line, "\n", &rest)); line = NULL)
+        tx_text_add(&p->note, "%s: %s\n", name, line);
+}
+
+static tx_status open_scene(tx_plan *p, const tx_comparison *c, int k, tx_setting **out)
+{
+    char *note = NULL;
+    size_t bytes = 0;
+    FILE *f = open_memstream(&note, &bytes);
+    if (!f) tx_no_memory("notes");
+    tx_status s = tx_setting_open_data(out, &c->data[k].spec, f);
+    if (fclose(f) != 0) tx_no_memory("notes");
+    if (!s) add_note(p, (*out)->data.name, note);
+    free(note);
+    if (s != TX_ECONFIG) return s;
+    char why[TX_TEXT_MAX];
+    tx_copy_text(why, sizeof why, tx_last_error());
+    return tx_yaml_fail(c->data[k].at, c->origin, "%s", why);
+}
+
+static tx_status check_unique(const tx_plan *p, const scene *e, const char *name)
+{
+    size_t n = strlen(name);
+    for (int i = 0; i < p->n; i++)
+        if (strncmp(p->job[i].name, name, n) == 0 && p->job[i].name[n] == '/')
+            return tx_yaml_fail(e->c->data[e->data].at, e->c->origin,
+                                "'%s' is there twice: the runs of a comparison have one folder a data set and view",
+                                name);
+    return TX_OK;
+}
+
+static tx_status add_scene(tx_plan *p, const tx_comparison *c, int k, const char *out)
+{
+    tx_setting *set = NULL;
+    TX_TRY(open_scene(p, c, k, &set));
+    scene e = {.c = c, .data = k, .set = set};
+    char name[TX_NAME_MAX];
+    tx_label_of(set->data.name, name, sizeof name);
+    snprintf(e.name, sizeof e.name, "%s-%s", name, set->view.ops->name);
+    tx_status s = check_unique(p, &e, e.name);
+    for (int i = 0; !s && i < c->n_model; i++) s = add_model(p, &e, i, out);
+    if (!s) note_unfit(p, &e, NULL);
+    for (int i = 0; !s && i < c->evaluate.n; i++) note_unfit(p, &e, c->evaluate.estimator[i].ops);
+    tx_setting_close(set);
+    return s;
+}
+
+tx_status tx_plan_make(tx_plan *p, const tx_comparison *c, const char *out)
+{
+    tx_plan plan = {0};
+    tx_status s = TX_OK;
+    int fit = 0;
+    for (int i = 0; !s && i < c->n_data; i++) s = add_scene(&plan, c, i, out);
+    for (int i = 0; i < plan.n; i++) fit += plan.job[i].state != TX_JOB_UNFIT;
+    if (!s && fit == 0)
+        s = tx_fail(TX_ECONFIG, "%s: no model applies to any data set: %s: %s", c->origin, plan.job[0].name,
+                    plan.job[0].why);
+    if (s)
+        tx_plan_free(&plan);
+    else
+        *p = plan;
+    return s;
+}
+
+void tx_plan_free(tx_plan *p)
+{
+    for (int i = 0; i < p->n; i++) {
+        free(p->job[i].folder);
+        json_decref(p->job[i].config);
+    }
+    free(p->job);
+    tx_text_free(&p->note);
+    *p = (tx_plan){0};
+}
+
+static const char *difference(const tx_job *j, const tx_run_info *r, char *buf, size_t size)
+{
+    if (tx_json_differ(r->config, j->config, buf, size)) return buf;
+    if (strcmp(r->dataset_sha256, j->dataset_sha256) != 0) return "the data: their hashes differ";
+    if (strcmp(r->view_sha256, j->view_sha256) != 0) return "the data as scored: their hashes differ";
+    return NULL;
+}
+
+static tx_status look(tx_job *j)
+{
+    char *path = join(j->folder, "result.h5"), *checkpoint = join(j->folder, "checkpoint.h5");
+    tx_run_info r = {0};
+    tx_status s = tx_run_read(path, false, &r);
+    if (s == TX_OK) {
+        char buf[TX_TEXT_MAX];
+        const char *what = difference(j, &r, buf, sizeof buf);
+        j->state = strcmp(r.status, "complete") == 0 ? TX_JOB_KEPT : TX_JOB_KEPT_DIVERGED;
+        if (j->state == TX_JOB_KEPT_DIVERGED) tx_copy_text(j->why, sizeof j->why, r.failure);
+        if (what)
+            s = tx_fail(TX_EDATA,
+                        "%s: a finished run differs from this one in %s: choose another --out, or --fresh to "
+                        "replace it",
+                        path, what);
+        tx_run_info_free(&r);
+    } else if (s == TX_ENOINPUT) {
+        j->state = access(checkpoint, F_OK) == 0 ? TX_JOB_RESUME : TX_JOB_NEW;
+        s = TX_OK;
+    } else {
+        char why[TX_TEXT_MAX];
+        tx_copy_text(why, sizeof why, tx_last_error());
+        s = tx_fail(s, "%s: choose another --out, or --fresh to replace it", why);
+    }
+    free(path);
+    free(checkpoint);
+    return s;
+}
+
+tx_status tx_plan_look(tx_plan *p)
+{
+    for (int i = 0; i < p->n; i++)
+        if (p->job[i].state == TX_JOB_NEW) TX_TRY(look(&p->job[i]));
+    return TX_OK;
+}
+
+void tx_plan_shard(tx_plan *p, int k, int n)
+{
+    int count = 0;
+    for (int i = 0; i < p->n; i++)
+        if (p->job[i].state != TX_JOB_UNFIT && count++ % n != k - 1) p->job[i].state = TX_JOB_OTHER_SHARD;
+}

@@ -1,0 +1,96 @@
+#include "experiments/taxon/progress.h"
+#include "experiments/taxon/clock.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum { BAR_CELLS = 20 };
+static const double BAR_SECONDS = 0.2, PLAIN_SECONDS = 10, PLAIN_LINES = 20;
+
+struct tx_progress {
+    bool bar, plain, drawn;
+    int total;
+    double start, last;
+};
+
+tx_status tx_progress_new(tx_progress **out, const char *mode, int total)
+{
+    static const char *const known[] = {"auto", "bar", "plain", "none", NULL};
+    int k = 0;
+    while (known[k] && strcmp(known[k], mode) != 0) k++;
+    if (!known[k]) return tx_fail(TX_EUSAGE, "--progress: expected auto, bar, plain or none; found '%s'", mode);
+    bool terminal = isatty(STDERR_FILENO) == 1;
+    tx_progress *p = tx_alloc(1, sizeof *p);
+    p->bar = terminal && (k == 0 || k == 1);
+    p->plain = !p->bar && k != 3;
+    p->total = total;
+    p->start = p->last = tx_now();
+    *out = p;
+    return TX_OK;
+}
+
+static void wipe(tx_progress *p)
+{
+    if (p->drawn) fputs("\r\033[K", stderr);
+    p->drawn = false;
+}
+
+void tx_progress_free(tx_progress *p)
+{
+    if (p) wipe(p);
+    free(p);
+}
+
+void tx_progress_line(tx_progress *p, const char *fmt, ...)
+{
+    if (!p->bar && !p->plain) return;
+    wipe(p);
+    va_list args;
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+static size_t columns(void)
+{
+    struct winsize w = {0};
+    const char *given = getenv("COLUMNS");
+    int n = given ? atoi(given) : ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
+    return n > 20 && n < 1000 ? (size_t)n : 80;
+}
+
+/* A line an hour into the work says no more than one a minute into it: the interval grows with the time. */
+static double interval(const tx_progress *p, double now)
+{
+    double grown = (now - p->start) / PLAIN_LINES;
+    return p->bar ? BAR_SECONDS : grown > PLAIN_SECONDS ? grown : PLAIN_SECONDS;
+}
+
+void tx_progress_show(tx_progress *p, int done, double share, const char *text)
+{
+    double now = tx_now();
+    if ((!p->bar && !p->plain) || now - p->last < interval(p, now)) return;
+    p->last = now;
+    double part = p->total ? ((double)done + share) / p->total : 1;
+    char left[16] = "", line[1024];
+    if (part > 0.02) tx_duration_text((now - p->start) * (1 - part) / part, left);
+    if (p->plain) {
+        fprintf(stderr, "%d of %d runs, %.0f %%%s%s%s: %s\n", done, p->total, 100 * part, *left ? ", about " : "", left,
+                *left ? " left" : "", text);
+        return;
+    }
+    char bar[BAR_CELLS + 1];
+    for (int i = 0; i < BAR_CELLS; i++) bar[i] = i < part * BAR_CELLS ? '=' : ' ';
+    bar[BAR_CELLS] = 0;
+    snprintf(line, sizeof line, "[%s] %d/%d %s%s%s", bar, done, p->total, left, *left ? " left  " : " ", text);
+    char shown[1024];
+    size_t width = columns();
+    tx_copy_text(shown, width < sizeof shown ? width : sizeof shown, line);
+    fprintf(stderr, "\r\033[K%s", shown);
+    fflush(stderr);
+    p->drawn = true;
+}

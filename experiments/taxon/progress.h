@@ -1,0 +1,14 @@
+/** Progress on standard error: a bar on a terminal, few plain lines elsewhere. */
+#ifndef TX_TAXON_PROGRESS_H
+#define TX_TAXON_PROGRESS_H
+#include "common/base/base.h"
+
+typedef struct tx_progress tx_progress;
+/** mode: "auto", "bar", "plain" or "none"; a bar needs a terminal. TX_EUSAGE. `total` runs in all. */
+tx_status tx_progress_new(tx_progress **out, const char *mode, int total);
+void tx_progress_free(tx_progress *p); /**< wipes the bar; NULL is allowed */
+/** A line that stays, whatever the mode but "none". */
+void tx_progress_line(tx_progress *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/** `done` runs have ended and those under way add up to `share` of a run; `text` tells about one of them. */
+void tx_progress_show(tx_progress *p, int done, double share, const char *text);
+#endif

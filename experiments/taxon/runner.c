@@ -1,0 +1,374 @@
+#include "experiments/taxon/runner.h"
+#include "common/base/build.h"
+#include "common/base/text.h"
+#include "common/store/checkpoint.h"
+#include "common/store/commit.h"
+#include "common/store/run_file.h"
+#include "common/tensor/parallel.h"
+#include "experiments/taxon/clock.h"
+#include "experiments/taxon/print.h"
+#include "experiments/taxon/references.h"
+#include "experiments/taxon/samples.h"
+#include "experiments/taxon/signals.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+enum { MAX_ESTIMATES = TX_MAX_ESTIMATORS * TX_N_SPLIT, PICTURES = 100, SAMPLE_ROWS = 200 };
+static const double CHECKPOINT_SECONDS = 60, TELL_SECONDS = 0.2;
+
+typedef struct runner {
+    const tx_spec *spec;
+    const tx_runner_options *options;
+    json_t *config;
+    tx_setting *set;
+    tx_trainer *trainer;
+    char *identity, *result, *checkpoint, *metrics;
+    int lock;
+    double told, saved; /* when progress was told, a checkpoint written */
+    char start[32], failure[TX_TEXT_MAX];
+    tx_run run;
+    tx_estimate estimate[MAX_ESTIMATES];
+    const char *doing; /* the estimator at work */
+} runner;
+
+static void tell(runner *r, double share, const char *text)
+{
+    double now = tx_now();
+    if (now - r->told < TELL_SECONDS) return;
+    r->told = now;
+    json_t *j = json_pack("{sf, ss}", "share", share, "text", text);
+    char *line = tx_json_text(j);
+    puts(line);
+    fflush(stdout);
+    free(line);
+    json_decref(j);
+}
+
+static char *path_in(const char *folder, const char *name)
+{
+    tx_text t = {0};
+    tx_text_add(&t, "%s/%s", folder, name);
+    return t.s;
+}
+
+static tx_status append(const char *path, const char *text, size_t n)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) return tx_fail(TX_EIO, "%s: cannot be opened: %s", path, strerror(errno));
+    ssize_t w = write(fd, text, n);
+    int reason = errno;
+    bool closed = close(fd) == 0;
+    if (w == (ssize_t)n && closed) return TX_OK;
+    return tx_fail(TX_EIO, "%s: cannot be written: %s", path, w < 0 ? strerror(reason) : "no space");
+}
+
+/* One row of the curves as a JSON object; what a row has not is left out. */
+static void add_row(tx_text *t, const tx_curves *c, int row)
+{
+    json_t *j = json_object();
+    for (int i = 0; i < c->n_column; i++) {
+        double v = c->value[i][row];
+        bool count = strcmp(c->name[i], "epoch") == 0 || strcmp(c->name[i], "step") == 0;
+        if (isfinite(v)) json_object_set_new(j, c->name[i], count ? json_integer((json_int_t)v) : json_real(v));
+    }
+    char *line = tx_json_text(j);
+    tx_text_add(t, "%s\n", line);
+    free(line);
+    json_decref(j);
+}
+
+/* The epochs that the trainer knows, and nothing that a former process recorded after its last checkpoint. */
+static tx_status rewrite_metrics(const runner *r)
+{
+    const tx_curves *c = tx_trainer_curves(r->trainer);
+    tx_text t = {0};
+    tx_text_add(&t, "%s", "");
+    for (int i = 0; i < c->n_row; i++) add_row(&t, c, i);
+    tx_status s = tx_commit(r->metrics, t.s, t.len);
+    tx_text_free(&t);
+    return s;
+}
+
+static tx_status append_metrics(const runner *r)
+{
+    const tx_curves *c = tx_trainer_curves(r->trainer);
+    tx_text t = {0};
+    add_row(&t, c, c->n_row - 1);
+    tx_status s = append(r->metrics, t.s, t.len);
+    tx_text_free(&t);
+    return s;
+}
+
+static tx_status save(runner *r)
+{
+    TX_TRY(tx_checkpoint_write(r->checkpoint, r->identity, r->trainer));
+    r->saved = tx_now();
+    return TX_OK;
+}
+
+static tx_status stop(runner *r)
+{
+    TX_TRY(save(r));
+    tx_trainer_state s = tx_trainer_look(r->trainer);
+    return tx_fail(TX_ESTOPPED, "stopped in epoch %llu of %llu with a checkpoint",
+                   (unsigned long long)s.epoch + !s.finished, (unsigned long long)s.epochs);
+}
+
+static void tell_training(runner *r)
+{
+    tx_trainer_state s = tx_trainer_look(r->trainer);
+    double done = (double)s.epoch + (s.steps_an_epoch ? (double)s.batch_in_epoch / (double)s.steps_an_epoch : 0);
+    char text[TX_NAME_MAX], valid[48] = "";
+    if (isfinite(s.best_score)) snprintf(valid, sizeof valid, ", best on valid %.2f", s.best_score);
+    snprintf(text, sizeof text, "epoch %llu of %llu%s", (unsigned long long)s.epoch + 1, (unsigned long long)s.epochs,
+             valid);
+    tell(r, 0.9 * done / (double)s.epochs, text);
+}
+
+static tx_status train(runner *r)
+{
+    while (!tx_trainer_look(r->trainer).finished) {
+        if (tx_stop_count() > 0) return stop(r);
+        bool epoch_done = false;
+        TX_TRY(tx_trainer_advance(r->trainer, &epoch_done));
+        tell_training(r);
+        if (!epoch_done) continue;
+        TX_TRY(append_metrics(r));
+        if (tx_now() - r->saved > CHECKPOINT_SECONDS) TX_TRY(save(r));
+    }
+    return TX_OK;
+}
+
+/* A long estimator cannot be asked to return: the process ends here, its training saved. */
+static void on_progress(void *ctx, double share)
+{
+    runner *r = ctx;
+    tell(r, 0.9 + 0.1 * share, r->doing);
+    if (tx_stop_count() == 0) return;
+    tx_status s = stop(r);
+    fprintf(stderr, "taxon: %s\n", tx_last_error());
+    exit(s);
+}
+
+tx_rng tx_sample_stream(int seed) { return tx_rng_named(tx_rng_root((uint64_t)seed), "samples"); }
+
+tx_status tx_runner_estimate(const tx_estimator_ops *e, const void *config, tx_setting *s, tx_split split,
+                             int n_example, int seed, void (*progress)(void *ctx, double share), void *ctx,
+                             tx_estimate *out)
+{
+    tx_rng r = tx_rng_named(tx_rng_named(tx_rng_root((uint64_t)seed), "evaluate"), e->name);
+    return e->run(config, s->model, &s->view, split, (size_t)n_example, tx_rng_fold(r, split), progress, ctx, out);
+}
+
+static tx_status evaluate(runner *r)
+{
+    const tx_evaluate_spec *v = &r->spec->evaluate;
+    for (int k = 0; k < TX_N_SPLIT; k++) {
+        size_t n = r->set->data.split[k].n;
+        if (!v->split[k]) continue;
+        if (v->n_example && (size_t)v->n_example < n) n = (size_t)v->n_example;
+        tx_references_add(&r->run.metrics, &r->set->view, (tx_split)k, n);
+        for (int i = 0; i < v->n; i++) {
+            if (v->estimator[i].ops->unfit(r->set->model->ops, &r->set->view)) continue;
+            r->doing = v->estimator[i].ops->name;
+            tx_estimate *e = &r->estimate[r->run.n_estimate];
+            TX_TRY(tx_runner_estimate(v->estimator[i].ops, v->estimator[i].config, r->set, (tx_split)k, v->n_example,
+                                      r->spec->seed, on_progress, r, e));
+            r->run.n_estimate++;
+            on_progress(r, 1);
+        }
+    }
+    tx_references_add_entropy(&r->run.metrics, &r->set->view);
+    return TX_OK;
+}
+
+/* Exact log-likelihoods of the samples in the data's unit: known where the view changes no unit. */
+static double *score_samples(runner *r, tx_tape *t, size_t n, real *x)
+{
+    size_t dim = r->set->view.space.dim;
+    if (!r->set->model->ops->log_prob || r->set->view.ops->invert) return NULL;
+    double *value = tx_alloc(n, sizeof *value);
+    for (size_t i = 0; i < n; i += SAMPLE_ROWS) {
+        size_t rows = n - i < SAMPLE_ROWS ? n - i : SAMPLE_ROWS;
+        tx_model_evaluate(r->set->model, t, TX_SCORE_LOG_PROB, tx_sample_stream(r->spec->seed), i,
+                          tx_matrix(x + i * dim, rows, dim), value + i);
+    }
+    return value;
+}
+
+static tx_status draw(runner *r)
+{
+    tx_model *m = r->set->model;
+    size_t n = (size_t)r->spec->evaluate.n_sample, dim = r->set->view.space.dim;
+    if (n == 0 || !m->ops->sample) return TX_OK;
+    tx_tape *t = tx_tape_new(1 << 20);
+    tx_rng stream = tx_sample_stream(r->spec->seed);
+    real *x = tx_alloc(n * dim, sizeof *x), *mean = m->ops->sample_mean ? tx_alloc(n * dim, sizeof *mean) : NULL;
+    double start = tx_now();
+    tx_model_sample(m, t, stream, 0, n, false, x);
+    tx_numbers_add(&r->run.timing, "sample_seconds_per_1000", "s", (tx_now() - start) * 1000 / (double)n,
+                   "wall time of 1000 samples");
+    if (mean) tx_model_sample(m, t, stream, 0, n, true, mean);
+    r->run.n_sample = n;
+    r->run.sample = x;
+    r->run.sample_mean = mean;
+    r->run.sample_log_likelihood = score_samples(r, t, n, x);
+    tx_tape_free(t);
+    char *path = path_in(r->options->folder, "samples.png");
+    tx_status s = tx_samples_png(path, &r->set->view,
+                                 n < PICTURES ? n
+                                 : dim == 2   ? n
+                                              : PICTURES,
+                                 mean ? mean : x, false);
+    free(path);
+    return s;
+}
+
+static void count_cost(runner *r)
+{
+    tx_trainer_state s = r->run.training;
+    const tx_model *m = r->set->model;
+    double n = (double)r->set->data.split[TX_TRAIN].n, batch = fmin(r->spec->model.train.batch, n);
+    double epochs = s.steps_an_epoch ? floor((double)s.step / (double)s.steps_an_epoch) : (double)s.epoch;
+    double rest = s.steps_an_epoch ? (double)(s.step % s.steps_an_epoch) : 0;
+    tx_numbers *c = &r->run.cost, *t = &r->run.timing;
+    tx_numbers_add(c, "n_parameter", "1", (double)tx_model_size(m), "parameters of all networks");
+    tx_numbers_add(c, "n_step", "1", (double)s.step, "optimiser steps taken");
+    tx_numbers_add(c, "n_example_seen", "1", epochs * n + rest * batch, "training examples seen, repetitions counted");
+    tx_numbers_add(c, "sequential_steps_per_sample", "1", m->ops->sequential_steps ? m->ops->sequential_steps(m) : 1,
+                   "passes through the model, one after another, that one sample takes");
+    tx_numbers_add(t, "train_seconds", "s", s.seconds, "wall time of training with validation");
+    tx_numbers_add(t, "seconds_per_epoch", "s", s.seconds / fmax((double)s.epoch, 1), "wall time of an epoch");
+}
+
+/* What training and evaluation found, whether or not the numbers stayed finite. */
+static tx_status write_result(runner *r, tx_status outcome)
+{
+    char end[32];
+    tx_utc(end);
+    tx_run *run = &r->run;
+    run->config = r->config;
+    run->label = r->spec->model.label;
+    run->group = r->spec->model.group;
+    run->model = r->set->model;
+    run->view = &r->set->view;
+    run->seed = r->spec->seed;
+    run->outcome = outcome;
+    run->failure = outcome ? r->failure : NULL;
+    run->curves = tx_trainer_curves(r->trainer);
+    run->training = tx_trainer_look(r->trainer);
+    run->estimate = r->estimate;
+    run->start = r->start;
+    run->end = end;
+    run->threads = tx_threads();
+    count_cost(r);
+    TX_TRY(tx_run_write(run, r->result, r->options->reproducible, NULL));
+    if (unlink(r->checkpoint) != 0 && errno != ENOENT)
+        return tx_fail(TX_EIO, "%s: cannot be removed: %s", r->checkpoint, strerror(errno));
+    return outcome == TX_OK ? TX_OK : tx_fail(outcome, "%s", r->failure);
+}
+
+static tx_status work(runner *r)
+{
+    tx_status s = train(r);
+    if (!s) s = evaluate(r);
+    if (!s) s = draw(r);
+    if (s && s != TX_EDIVERGED) return s;
+    tx_copy_text(r->failure, sizeof r->failure, s ? tx_last_error() : "");
+    return write_result(r, s);
+}
+
+static void forget(const char *folder)
+{
+    static const char *const known[] = {"result.h5", "checkpoint.h5", "samples.png", "metrics.jsonl"};
+    DIR *d = opendir(folder);
+    for (const struct dirent *e; d && (e = readdir(d));) {
+        bool ours = strncmp(e->d_name, "evaluation-", 11) == 0;
+        for (size_t i = 0; i < TX_LEN(known); i++) ours |= strcmp(e->d_name, known[i]) == 0;
+        char *path = path_in(folder, e->d_name);
+        if (ours) unlink(path);
+        free(path);
+    }
+    if (d) closedir(d);
+}
+
+/* The kernel forgets the lock with the process: nothing is left to clean up after a kill. */
+static tx_status lock(runner *r)
+{
+    TX_TRY(tx_make_folders(r->options->folder));
+    r->lock = open(r->options->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (r->lock < 0) return tx_fail(TX_ECREATE, "%s: cannot be opened: %s", r->options->folder, strerror(errno));
+    if (flock(r->lock, LOCK_EX | LOCK_NB) == 0) return TX_OK;
+    if (errno == EWOULDBLOCK)
+        return tx_fail(TX_ESTOPPED, "%s: another process works on this run; run the command again when it has ended",
+                       r->options->folder);
+    return TX_OK; /* a file system without locks */
+}
+
+/* All that must be equal to go on from a checkpoint. */
+static char *identity_of(const runner *r)
+{
+    tx_text t = {0};
+    char *config = tx_json_text(r->config);
+    tx_text_add(&t, "config %s\ndataset %s\nview %s\nversion %s\nreal %zu bytes\n", config, r->set->data.sha256,
+                r->set->view.sha256, TX_VERSION, sizeof(real));
+    free(config);
+    return t.s;
+}
+
+static tx_status prepare(runner *r)
+{
+    const char *folder = r->options->folder;
+    TX_TRY(lock(r));
+    if (r->options->fresh) forget(folder);
+    r->result = path_in(folder, "result.h5");
+    r->checkpoint = path_in(folder, "checkpoint.h5");
+    r->metrics = path_in(folder, "metrics.jsonl");
+    TX_TRY(tx_setting_open(&r->set, r->spec, stderr));
+    r->identity = identity_of(r);
+    TX_TRY(tx_trainer_new(&r->trainer, r->set->model, &r->set->view, &r->spec->model.train, (uint64_t)r->spec->seed));
+    tx_status s = tx_checkpoint_read(r->checkpoint, r->identity, r->trainer);
+    if (s && s != TX_ENOINPUT) {
+        char why[TX_TEXT_MAX];
+        tx_copy_text(why, sizeof why, tx_last_error());
+        return tx_fail(s, "%s: choose another --out, or --fresh to start this run anew", why);
+    }
+    r->saved = tx_now();
+    return rewrite_metrics(r);
+}
+
+static void clear(runner *r)
+{
+    for (int i = 0; i < r->run.n_estimate; i++) tx_estimate_free(&r->estimate[i]);
+    free((void *)r->run.sample);
+    free((void *)r->run.sample_mean);
+    free((void *)r->run.sample_log_likelihood);
+    tx_trainer_free(r->trainer);
+    tx_setting_close(r->set);
+    json_decref(r->config);
+    char *text[] = {r->identity, r->result, r->checkpoint, r->metrics};
+    for (size_t i = 0; i < TX_LEN(text); i++) free(text[i]);
+    if (r->lock >= 0) close(r->lock);
+}
+
+tx_status tx_runner_run(const tx_spec *spec, const tx_runner_options *o)
+{
+    runner *r = tx_alloc(1, sizeof *r);
+    r->spec = spec;
+    r->options = o;
+    r->lock = -1;
+    r->config = tx_spec_json(&spec->data, &spec->model, &spec->evaluate, spec->seed);
+    tx_utc(r->start);
+    tx_stop_watch(true);
+    tx_status s = prepare(r);
+    if (!s) s = work(r);
+    clear(r);
+    free(r);
+    return s;
+}

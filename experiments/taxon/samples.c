@@ -1,0 +1,84 @@
+#include "experiments/taxon/samples.h"
+#include "common/store/png.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GRID_COLUMNS = 10, PICTURE_PIXELS = 56, PLOT_PIXELS = 400 };
+
+static real *in_data_unit(const tx_view *v, size_t n, const real y[])
+{
+    real *x = tx_alloc(n * v->space.dim, sizeof *x);
+    if (v->ops->invert)
+        v->ops->invert(v, n, y, x);
+    else
+        memcpy(x, y, n * v->space.dim * sizeof *x);
+    return x;
+}
+
+static void range_of(const real x[], size_t len, double *lo, double *hi)
+{
+    *lo = INFINITY;
+    *hi = -INFINITY;
+    for (size_t i = 0; i < len; i++) {
+        *lo = fmin(*lo, (double)x[i]);
+        *hi = fmax(*hi, (double)x[i]);
+    }
+}
+
+/* The values that are black and white: those of the unit, else the smallest and largest that were drawn. */
+static void shades(const tx_view *v, const real x[], size_t len, double *lo, double *hi)
+{
+    *lo = 0;
+    *hi = v->space.measure == TX_COUNTING ? v->space.levels - 1 : 1;
+    if (v->space.measure == TX_LEBESGUE && v->dequantised_levels == 0) range_of(x, len, lo, hi);
+    if (!(*hi > *lo)) *hi = *lo + 1;
+}
+
+static tx_status grid(const char *path, const tx_view *v, size_t n, const real x[])
+{
+    size_t len = n * v->space.dim, height = v->space.height;
+    uint8_t *level = tx_alloc(len, 1);
+    double lo, hi;
+    shades(v, x, len, &lo, &hi);
+    for (size_t i = 0; i < len; i++) {
+        double p = ((double)x[i] - lo) / (hi - lo);
+        level[i] = (uint8_t)(p > 0 ? lround(255 * fmin(p, 1)) : 0);
+    }
+    size_t zoom = height < PICTURE_PIXELS ? PICTURE_PIXELS / height : 1;
+    tx_status s = tx_png_grid(path, level, n, height, v->space.width, v->space.channel, GRID_COLUMNS, zoom);
+    free(level);
+    return s;
+}
+
+/* Dots over the range of the valid split, a tenth wider on each side: the same frame for every model. */
+static tx_status dots(const char *path, const tx_view *v, size_t n, const real x[])
+{
+    size_t rows = v->data->split[TX_VALID].n;
+    real *y = tx_alloc(rows * 2, sizeof *y);
+    tx_view_range(v, TX_VALID, 0, rows, y, NULL);
+    real *valid = in_data_unit(v, rows, y);
+    double lo, hi;
+    range_of(valid, rows * 2, &lo, &hi);
+    double margin = hi > lo ? 0.1 * (hi - lo) : 1;
+    free(valid);
+    free(y);
+    return tx_png_points(path, x, n, lo - margin, hi + margin, PLOT_PIXELS);
+}
+
+tx_status tx_samples_png(const char *path, const tx_view *v, size_t n, const real y[], bool required)
+{
+    bool pictures = v->space.height > 0 && (v->space.channel == 1 || v->space.channel == 3);
+    bool plane = v->space.dim == 2 && v->space.measure == TX_LEBESGUE;
+    if (!pictures && !plane)
+        return required ? tx_fail(TX_EDATA,
+                                  "%s: samples of '%s' have %zu dimensions and no width and height: write an .h5 "
+                                  "file instead",
+                                  path, v->data->name, v->space.dim)
+                        : TX_OK;
+    if (n == 0) return TX_OK;
+    real *x = in_data_unit(v, n, y);
+    tx_status s = pictures ? grid(path, v, n, x) : dots(path, v, n, x);
+    free(x);
+    return s;
+}

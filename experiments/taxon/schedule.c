@@ -1,0 +1,330 @@
+#include "experiments/taxon/schedule.h"
+#include "common/store/commit.h"
+#include "experiments/taxon/clock.h"
+#include "experiments/taxon/print.h"
+#include "experiments/taxon/signals.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { LINE = 4096, MAX_CHILDREN = 256, POLL_MS = 200 };
+
+typedef struct child {
+    pid_t pid;
+    int fd; /* where it tells its progress; -1: free slot */
+    tx_job *job;
+    double share, start;
+    size_t n;
+    char line[LINE], text[TX_TEXT_MAX];
+} child;
+
+typedef struct state {
+    tx_plan *plan;
+    const tx_schedule_options *options;
+    tx_progress *progress;
+    child *slot;                 /* [options->jobs] */
+    int next, done, total, told; /* told: stop signals passed on */
+    double deadline;
+} state;
+
+/* cpu.max of the control group: "QUOTA PERIOD" or "max PERIOD". */
+static int group_cores(void)
+{
+    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
+    double quota = 0, period = 0;
+    int read = f ? fscanf(f, "%lf %lf", &quota, &period) : 0;
+    if (f) fclose(f);
+    if (read != 2 || period <= 0) return 0;
+    return quota < period ? 1 : (int)(quota / period);
+}
+
+int tx_cores(void)
+{
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    int limit = group_cores();
+    return limit > 0 && limit < n ? limit : n < 1 ? 1 : n;
+}
+
+static bool waits(const tx_job *j) { return j->state == TX_JOB_NEW || j->state == TX_JOB_RESUME; }
+
+/* The environment with one thread for BLAS; free(). The texts are borrowed. */
+static char **child_environment(void)
+{
+    static char blas[] = "OPENBLAS_NUM_THREADS=1";
+    size_t n = 0, k = 0;
+    while (environ[n]) n++;
+    char **env = tx_alloc(n + 2, sizeof *env);
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(environ[i], blas, strcspn(blas, "=") + 1) != 0) env[k++] = environ[i];
+    env[k] = blas;
+    return env;
+}
+
+typedef struct pipes {
+    int in[2], out[2];
+} pipes;
+
+/* Children have a process group of their own: a terminal's Ctrl-C reaches them once, through this process. */
+static int spawn(const state *s, const tx_job *j, const char *log, const pipes *p, pid_t *pid)
+{
+    char threads[16];
+    snprintf(threads, sizeof threads, "%d", s->options->threads);
+    char *argv[] = {"taxon", "run-one", "--child", "--folder", j->folder, "--threads", threads, NULL, NULL, NULL};
+    int n = 7;
+    if (s->options->fresh) argv[n++] = "--fresh";
+    if (s->options->reproducible) argv[n++] = "--reproducible";
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attr;
+    sigset_t none;
+    sigemptyset(&none);
+    if (posix_spawn_file_actions_init(&files) != 0 || posix_spawnattr_init(&attr) != 0) tx_no_memory("posix_spawn");
+    posix_spawn_file_actions_adddup2(&files, p->in[0], STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&files, p->out[1], STDOUT_FILENO);
+    posix_spawn_file_actions_addopen(&files, STDERR_FILENO, log, O_WRONLY | O_CREAT | O_APPEND, 0666);
+    posix_spawnattr_setpgroup(&attr, 0);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+    char **env = child_environment();
+    int error = posix_spawn(pid, "/proc/self/exe", &files, &attr, argv, env);
+    free(env);
+    posix_spawnattr_destroy(&attr);
+    posix_spawn_file_actions_destroy(&files);
+    return error;
+}
+
+static void close_pipes(pipes *p)
+{
+    int fd[] = {p->in[0], p->in[1], p->out[0], p->out[1]};
+    for (size_t i = 0; i < TX_LEN(fd); i++)
+        if (fd[i] >= 0) close(fd[i]);
+}
+
+static void give(int fd, const json_t *config)
+{
+    char *text = tx_json_text(config);
+    size_t n = strlen(text);
+    for (size_t k = 0; k < n;) {
+        ssize_t w = write(fd, text + k, n - k);
+        if (w < 0 && errno != EINTR) break; /* a child that is gone is noticed by its end */
+        if (w > 0) k += (size_t)w;
+    }
+    free(text);
+}
+
+static tx_status start(state *s, child *c, tx_job *j)
+{
+    TX_TRY(tx_make_folders(j->folder));
+    pipes p = {{-1, -1}, {-1, -1}};
+    if (pipe2(p.in, O_CLOEXEC) != 0 || pipe2(p.out, O_CLOEXEC) != 0) {
+        int reason = errno;
+        close_pipes(&p);
+        return tx_fail(TX_ESYSTEM, "%s: no pipe for its process: %s", j->name, strerror(reason));
+    }
+    tx_text log = {0};
+    tx_text_add(&log, "%s/log.txt", j->folder);
+    unlink(log.s);
+    *c = (child){.job = j, .start = tx_now()};
+    int error = spawn(s, j, log.s, &p, &c->pid);
+    tx_text_free(&log);
+    if (error) {
+        close_pipes(&p);
+        c->fd = -1;
+        return tx_fail(error == ENOENT || error == EACCES || error == EROFS ? TX_ECREATE : TX_ESYSTEM,
+                       "%s: its process cannot be started: %s", j->name, strerror(error));
+    }
+    give(p.in[1], j->config);
+    c->fd = p.out[0];
+    p.out[0] = -1;
+    close_pipes(&p);
+    fcntl(c->fd, F_SETFL, O_NONBLOCK);
+    return TX_OK;
+}
+
+/* {"share": 0.25, "text": "epoch 5 of 20"} */
+static void hear(child *c, const char *line)
+{
+    json_t *j = json_loads(line, 0, NULL), *share = json_object_get(j, "share");
+    const char *text = json_string_value(json_object_get(j, "text"));
+    if (share) c->share = json_number_value(share);
+    if (text) snprintf(c->text, sizeof c->text, "%s: %s", c->job->name, text);
+    json_decref(j);
+}
+
+/* False at the end of what the child says. */
+static bool listen_to(child *c)
+{
+    ssize_t n = read(c->fd, c->line + c->n, sizeof c->line - 1 - c->n);
+    if (n < 0) return errno == EAGAIN || errno == EINTR;
+    if (n == 0) return false;
+    c->n += (size_t)n;
+    c->line[c->n] = 0;
+    char *from = c->line;
+    for (char *end; (end = strchr(from, '\n')); from = end + 1) {
+        *end = 0;
+        hear(c, from);
+    }
+    c->n = strlen(from);
+    memmove(c->line, from, c->n + 1);
+    if (c->n == sizeof c->line - 1) c->n = 0;
+    return true;
+}
+
+/* The last line of the child's log without "taxon: ", or "". An empty log is removed. */
+static void last_words(const tx_job *j, char *out, size_t size)
+{
+    tx_text path = {0};
+    tx_text_add(&path, "%s/log.txt", j->folder);
+    FILE *f = fopen(path.s, "re");
+    char line[LINE];
+    *out = 0;
+    while (f && fgets(line, sizeof line, f)) {
+        line[strcspn(line, "\n")] = 0;
+        if (*line) tx_copy_text(out, size, strncmp(line, "taxon: ", 7) == 0 ? line + 7 : line);
+    }
+    if (f) fclose(f);
+    if (f && !*out) unlink(path.s);
+    tx_text_free(&path);
+}
+
+static void append_end(const tx_job *j)
+{
+    json_t *end = json_pack("{ss, ss}", "end", tx_job_state_name(j->state), "why", j->why);
+    char *text = tx_json_text(end);
+    tx_text path = {0}, line = {0};
+    tx_text_add(&path, "%s/metrics.jsonl", j->folder);
+    tx_text_add(&line, "%s\n", text);
+    int fd = open(path.s, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    /* The same is told on the terminal: where the record cannot be written the run is still listed there. */
+    if (fd >= 0 && write(fd, line.s, line.len) < 0) unlink(path.s);
+    if (fd >= 0) close(fd);
+    tx_text_free(&path);
+    tx_text_free(&line);
+    free(text);
+    json_decref(end);
+}
+
+static void judge(tx_job *j, int status)
+{
+    static const struct {
+        int code;
+        tx_job_state state;
+    } known[] = {{TX_OK, TX_JOB_DONE}, {TX_EDIVERGED, TX_JOB_DIVERGED}, {TX_ESTOPPED, TX_JOB_STOPPED}};
+    char words[TX_TEXT_MAX];
+    last_words(j, words, sizeof words);
+    j->state = TX_JOB_FAILED;
+    for (size_t i = 0; WIFEXITED(status) && i < TX_LEN(known); i++)
+        if (WEXITSTATUS(status) == known[i].code) j->state = known[i].state;
+    if (WIFSIGNALED(status))
+        snprintf(j->why, sizeof j->why, "ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else if (j->state == TX_JOB_FAILED)
+        snprintf(j->why, sizeof j->why, "exit code %d: %.900s", WEXITSTATUS(status), words);
+    else
+        tx_copy_text(j->why, sizeof j->why, j->state == TX_JOB_DONE ? "" : words);
+}
+
+static void end(state *s, child *c)
+{
+    int status = 0;
+    close(c->fd);
+    c->fd = -1;
+    while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR) continue;
+    judge(c->job, status);
+    s->done++;
+    if (c->job->state != TX_JOB_STOPPED) append_end(c->job);
+    char took[16];
+    tx_progress_line(s->progress, "[%d/%d] %s: %s after %s%s%s", s->done, s->total, c->job->name,
+                     tx_job_state_name(c->job->state), tx_duration_text(tx_now() - c->start, took),
+                     *c->job->why ? ": " : "", c->job->why);
+}
+
+static bool stopping(const state *s) { return tx_stop_count() > 0 || (s->deadline > 0 && tx_now() > s->deadline); }
+
+/* Stop signals and the time limit reach the children once each. */
+static void pass_on(state *s)
+{
+    int wanted = tx_stop_count();
+    if (wanted == 0 && stopping(s)) wanted = 1;
+    if (wanted > 2) wanted = 2;
+    for (; s->told < wanted; s->told++)
+        for (int i = 0; i < s->options->jobs; i++)
+            if (s->slot[i].fd >= 0) kill(s->slot[i].pid, s->told == 0 ? SIGTERM : SIGKILL);
+}
+
+static void show(const state *s)
+{
+    double share = 0;
+    const char *text = "";
+    for (int i = 0; i < s->options->jobs; i++) {
+        if (s->slot[i].fd < 0) continue;
+        share += s->slot[i].share;
+        if (!*text) text = s->slot[i].text;
+    }
+    tx_progress_show(s->progress, s->done, share, text);
+}
+
+static tx_status fill_slots(state *s)
+{
+    for (int i = 0; i < s->options->jobs && !stopping(s); i++) {
+        if (s->slot[i].fd >= 0) continue;
+        while (s->next < s->plan->n && !waits(&s->plan->job[s->next])) s->next++;
+        if (s->next == s->plan->n) break;
+        tx_job *j = &s->plan->job[s->next++];
+        tx_status status = start(s, &s->slot[i], j);
+        if (status) {
+            j->state = TX_JOB_FAILED;
+            tx_copy_text(j->why, sizeof j->why, tx_last_error());
+            return status;
+        }
+    }
+    return TX_OK;
+}
+
+/* Wait a moment for any child to say something; the number of children. */
+static int attend(state *s)
+{
+    struct pollfd fd[MAX_CHILDREN];
+    child *who[MAX_CHILDREN];
+    nfds_t n = 0;
+    for (int i = 0; i < s->options->jobs; i++)
+        if (s->slot[i].fd >= 0) {
+            who[n] = &s->slot[i];
+            fd[n++] = (struct pollfd){.fd = s->slot[i].fd, .events = POLLIN};
+        }
+    if (n == 0) return 0;
+    if (poll(fd, n, POLL_MS) > 0)
+        for (nfds_t i = 0; i < n; i++)
+            if (fd[i].revents && !listen_to(who[i])) end(s, who[i]);
+    return (int)n;
+}
+
+tx_status tx_schedule_runs(tx_plan *p, const tx_schedule_options *o, tx_progress *progress, bool *interrupted)
+{
+    TX_REQUIRE(o->jobs >= 1 && o->jobs <= MAX_CHILDREN, "%d jobs", o->jobs);
+    state s = {.plan = p, .options = o, .progress = progress, .slot = tx_alloc((size_t)o->jobs, sizeof *s.slot)};
+    s.deadline = o->max_seconds > 0 ? tx_now() + o->max_seconds : 0;
+    for (int i = 0; i < o->jobs; i++) s.slot[i].fd = -1;
+    for (int i = 0; i < p->n; i++) s.total += waits(&p->job[i]);
+    tx_stop_watch(false);
+    tx_status status = TX_OK;
+    for (bool more = true; more;) {
+        if (!status) status = fill_slots(&s);
+        pass_on(&s);
+        more = attend(&s) > 0;
+        show(&s);
+    }
+    free(s.slot);
+    *interrupted = s.told >= 2;
+    bool all = true;
+    for (int i = 0; i < p->n; i++) all &= p->job[i].state != TX_JOB_STOPPED && !waits(&p->job[i]);
+    if (!status && !all)
+        return tx_fail(TX_ESTOPPED, "%d of %d runs ended; run the same command again to go on", s.done, s.total);
+    return status;
+}

@@ -1,0 +1,259 @@
+#include "experiments/taxon/table_model.h"
+#include "common/base/text.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Runs first..end-1 of the sorted list are of one data set and view, or of one label in it. */
+typedef struct span {
+    const tx_run_info *run;
+    int n;
+} span;
+
+static bool same_data(const tx_run_info *a, const tx_run_info *b)
+{
+    return strcmp(a->dataset, b->dataset) == 0 && strcmp(a->view, b->view) == 0 &&
+           strcmp(a->dataset_sha256, b->dataset_sha256) == 0 && strcmp(a->view_sha256, b->view_sha256) == 0;
+}
+
+static bool complete(const tx_run_info *r) { return strcmp(r->status, "complete") == 0; }
+
+/* An evaluation made later stands behind the run's own and takes its place. */
+static const tx_estimate *find_estimate(const tx_run_info *r, tx_split s, const char *estimator)
+{
+    for (int i = r->n_estimate - 1; i >= 0; i--)
+        if (r->estimate[i].split == s && strcmp(r->estimate[i].estimator, estimator) == 0) return &r->estimate[i];
+    return NULL;
+}
+
+static double mean_number(span v, const tx_numbers *(*part)(const tx_run_info *r), const char *name)
+{
+    double sum = 0;
+    int n = 0;
+    for (int i = 0; i < v.n; i++) {
+        double x = tx_numbers_get(part(&v.run[i]), name);
+        if (isnan(x)) continue;
+        sum += x;
+        n++;
+    }
+    return n ? sum / n : NAN;
+}
+
+static const tx_numbers *cost_of(const tx_run_info *r) { return &r->cost; }
+static const tx_numbers *timing_of(const tx_run_info *r) { return &r->timing; }
+
+static tx_board_cell make_cell(span v, tx_split s, const char *estimator)
+{
+    tx_board_cell c = {.bits_per_dim = NAN};
+    double sum = 0, squares = 0, bits = 0, mc = 0, over_examples = 0;
+    tx_copy_text(c.estimator, sizeof c.estimator, estimator);
+    for (int i = 0; i < v.n; i++) {
+        const tx_estimate *e = complete(&v.run[i]) ? find_estimate(&v.run[i], s, estimator) : NULL;
+        if (!e) continue;
+        tx_copy_text(c.evaluated_model, sizeof c.evaluated_model, e->evaluated_model);
+        c.kind = e->kind;
+        sum += e->mean;
+        squares += e->mean * e->mean;
+        bits += e->bits_per_dim;
+        mc += e->mc_error * e->mc_error;
+        over_examples = e->mean_error;
+        c.n_seed++;
+    }
+    if (c.n_seed == 0) return c;
+    double n = c.n_seed;
+    c.mean = sum / n;
+    c.bits_per_dim = bits / n;
+    c.mc_error = sqrt(mc) / n;
+    c.over_seeds = c.n_seed > 1;
+    c.error = c.over_seeds ? sqrt(fmax(squares / n - c.mean * c.mean, 0) / (n - 1)) : over_examples;
+    return c;
+}
+
+static int compare_cells(const void *a, const void *b)
+{
+    const tx_board_cell *x = a, *y = b;
+    return x->kind != y->kind ? (int)x->kind - (int)y->kind : (y->mean > x->mean) - (y->mean < x->mean);
+}
+
+static void add_cells(tx_board_row *r, span v, tx_split s)
+{
+    for (int i = 0; i < v.n; i++)
+        for (int k = 0; k < v.run[i].n_estimate; k++) {
+            const tx_estimate *e = &v.run[i].estimate[k];
+            bool there = e->split != s || r->n_cell == TX_BOARD_CELLS;
+            for (int c = 0; c < r->n_cell; c++) there |= strcmp(r->cell[c].estimator, e->estimator) == 0;
+            if (there) continue;
+            tx_board_cell cell = make_cell(v, s, e->estimator);
+            if (cell.n_seed) r->cell[r->n_cell++] = cell;
+        }
+    qsort(r->cell, (size_t)r->n_cell, sizeof *r->cell, compare_cells);
+}
+
+static tx_board_row make_row(span v, tx_split s, int n_tried)
+{
+    tx_board_row r = {.n_tried = n_tried};
+    tx_copy_text(r.label, sizeof r.label, v.run->label);
+    tx_copy_text(r.group, sizeof r.group, v.run->group);
+    tx_copy_text(r.model, sizeof r.model, v.run->model);
+    tx_copy_text(r.taxonomy_path, sizeof r.taxonomy_path, v.run->taxonomy_path);
+    const char *slash = strrchr(v.run->taxonomy_path, '/');
+    r.leaf = slash ? slash + 1 : v.run->taxonomy_path;
+    for (int i = 0; i < v.n; i++) *(complete(&v.run[i]) ? &r.n_seed : &r.n_diverged) += 1;
+    r.n_parameter = mean_number(v, cost_of, "n_parameter");
+    r.n_step = mean_number(v, cost_of, "n_step");
+    r.sequential_steps = mean_number(v, cost_of, "sequential_steps_per_sample");
+    r.train_seconds = mean_number(v, timing_of, "train_seconds");
+    add_cells(&r, v, s);
+    return r;
+}
+
+/* Mean selection score on valid over the seeds of a variant; NAN where one has none or diverged. */
+static double variant_score(span v)
+{
+    double sum = 0;
+    for (int i = 0; i < v.n; i++) sum += complete(&v.run[i]) ? v.run[i].best_score : NAN;
+    return sum / v.n;
+}
+
+static span variant_at(span block, int i)
+{
+    span v = {&block.run[i], 1};
+    while (i + v.n < block.n && strcmp(block.run[i + v.n].label, v.run->label) == 0) v.n++;
+    return v;
+}
+
+/* Is there a variant of the same group that valid prefers? *tried counts those that it could choose among. */
+static bool is_beaten(span block, span v, int *tried)
+{
+    double own = variant_score(v);
+    bool beaten = false;
+    *tried = 0;
+    for (int i = 0; i < block.n;) {
+        span w = variant_at(block, i);
+        i += w.n;
+        if (strcmp(w.run->group, v.run->group) != 0) continue;
+        double score = variant_score(w);
+        ++*tried;
+        if (w.run != v.run && !isnan(score) && (!(own >= score) || (own == score && w.run < v.run))) beaten = true;
+    }
+    /* Where nothing was scored every variant keeps its row. */
+    if (isnan(own) && !beaten) *tried = 1;
+    return beaten;
+}
+
+int tx_board_rank(const tx_board_row *r) { return r->n_cell ? (int)r->cell[0].kind : TX_N_KIND + (r->n_seed == 0); }
+
+static int compare_rows(const void *a, const void *b)
+{
+    const tx_board_row *x = a, *y = b;
+    int d = tx_board_rank(x) - tx_board_rank(y);
+    if (d || x->n_cell == 0) return d ? d : strcmp(x->label, y->label);
+    return x->cell[0].mean != y->cell[0].mean
+               ? (y->cell[0].mean > x->cell[0].mean) - (y->cell[0].mean < x->cell[0].mean)
+               : strcmp(x->label, y->label);
+}
+
+static void add_references(tx_board_block *b, span v, tx_split s)
+{
+    static const struct {
+        const char *metric, *name;
+        double sign;
+        bool of_split;
+    } known[] = {
+        {"coin_flip_entropy", "coin flips alone", -1, true},
+        {"true_log_likelihood", "true density", 1, true},
+        {"entropy", "minus its entropy", -1, false},
+    };
+    for (size_t k = 0; k < TX_LEN(known); k++) {
+        char name[TX_NAME_MAX];
+        double value = NAN;
+        snprintf(name, sizeof name, "%s%s%s", known[k].metric, known[k].of_split ? "_" : "",
+                 known[k].of_split ? tx_split_name(s) : "");
+        for (int i = 0; i < v.n && isnan(value); i++) value = tx_numbers_get(&v.run[i].metrics, name);
+        if (isnan(value)) continue;
+        tx_copy_text(b->reference[b->n_reference].name, TX_NAME_MAX, known[k].name);
+        b->reference[b->n_reference].value = known[k].sign * value;
+        b->n_reference++;
+    }
+}
+
+static tx_board_block make_block(span v, tx_split s)
+{
+    tx_board_block b = {.row = tx_alloc((size_t)v.n, sizeof *b.row)};
+    tx_copy_text(b.dataset, sizeof b.dataset, v.run->dataset);
+    tx_copy_text(b.view, sizeof b.view, v.run->view);
+    tx_copy_text(b.measure, sizeof b.measure, v.run->measure);
+    tx_copy_text(b.split, sizeof b.split, tx_split_name(s));
+    for (int i = 0; i < v.n; i++)
+        for (int k = 0; k < v.run[i].n_estimate; k++)
+            if (v.run[i].estimate[k].split == s && v.run[i].estimate[k].n > b.n_example)
+                b.n_example = v.run[i].estimate[k].n;
+    for (int i = 0; i < v.n;) {
+        span w = variant_at(v, i);
+        int tried = 0;
+        if (!is_beaten(v, w, &tried)) b.row[b.n_row++] = make_row(w, s, tried);
+        i += w.n;
+    }
+    qsort(b.row, (size_t)b.n_row, sizeof *b.row, compare_rows);
+    add_references(&b, v, s);
+    return b;
+}
+
+/* Something other than the model itself was evaluated: below the table, once. */
+static void add_remarks(tx_board *b)
+{
+    for (int i = 0; i < b->n_block; i++)
+        for (int k = 0; k < b->block[i].n_row; k++)
+            for (int c = 0; c < b->block[i].row[k].n_cell; c++) {
+                const tx_board_row *r = &b->block[i].row[k];
+                const tx_board_cell *cell = &r->cell[c];
+                if (!*cell->evaluated_model || strcmp(cell->evaluated_model, "model") == 0) continue;
+                tx_text t = {0};
+                tx_text_add(&t, "%s of %s on %s, %s: evaluated is %s, not the model itself.", cell->estimator, r->label,
+                            b->block[i].dataset, b->block[i].view, cell->evaluated_model);
+                bool there = false;
+                for (int q = 0; q < b->n_remark; q++) there |= strcmp(b->remark[q], t.s) == 0;
+                if (there) {
+                    tx_text_free(&t);
+                    continue;
+                }
+                size_t n = (size_t)b->n_remark++;
+                b->remark = tx_realloc(b->remark, n, n + 1, sizeof *b->remark);
+                b->remark[n] = t.s;
+            }
+}
+
+static void add_block(tx_board *b, span v, tx_split s)
+{
+    size_t n = (size_t)b->n_block++;
+    b->block = tx_realloc(b->block, n, n + 1, sizeof *b->block);
+    b->block[n] = make_block(v, s);
+}
+
+tx_board *tx_board_new(int n, const tx_run_info run[])
+{
+    tx_board *b = tx_alloc(1, sizeof *b);
+    for (int i = 0; i < n;) {
+        span v = {&run[i], 1};
+        while (i + v.n < n && same_data(v.run, &run[i + v.n])) v.n++;
+        bool split[TX_N_SPLIT] = {false}, any = false;
+        for (int k = 0; k < v.n; k++)
+            for (int e = 0; e < v.run[k].n_estimate; e++) split[v.run[k].estimate[e].split] = any = true;
+        split[TX_TEST] |= !any;
+        for (int s = 0; s < TX_N_SPLIT; s++)
+            if (split[s]) add_block(b, v, (tx_split)s);
+        i += v.n;
+    }
+    add_remarks(b);
+    return b;
+}
+
+void tx_board_free(tx_board *b)
+{
+    for (int i = 0; i < b->n_block; i++) free(b->block[i].row);
+    for (int i = 0; i < b->n_remark; i++) free(b->remark[i]);
+    free(b->block);
+    free(b->remark);
+    free(b);
+}

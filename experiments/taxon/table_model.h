@@ -1,0 +1,50 @@
+/** What a table says, before it is formatted. */
+#ifndef TX_TAXON_TABLE_MODEL_H
+#define TX_TAXON_TABLE_MODEL_H
+#include "common/store/run_file.h"
+
+enum { TX_BOARD_CELLS = 16, TX_BOARD_REFERENCES = 4 };
+
+/** One estimator of one row: the mean over seeds. */
+typedef struct tx_board_cell {
+    char estimator[TX_NAME_MAX], evaluated_model[TX_TEXT_MAX];
+    tx_kind kind;
+    double mean, error; /**< nats; error over seeds where there are several, else over examples */
+    bool over_seeds;
+    double mc_error;     /**< of the mean, nats; 0 if exact */
+    double bits_per_dim; /**< NAN without */
+    int n_seed;
+} tx_board_cell;
+
+typedef struct tx_board_row {
+    char label[TX_NAME_MAX], group[TX_NAME_MAX], model[TX_NAME_MAX], taxonomy_path[TX_NAME_MAX];
+    const char *leaf;                                            /**< the path's last part */
+    int n_seed, n_diverged;                                      /**< n_seed: that ended well */
+    int n_tried;                                                 /**< variants among which valid chose; 1: none */
+    double n_parameter, n_step, sequential_steps, train_seconds; /**< means over seeds, NAN without */
+    int n_cell;
+    tx_board_cell cell[TX_BOARD_CELLS]; /**< best known first: exact, bounds, estimates */
+} tx_board_row;
+
+typedef struct tx_board_block {
+    char dataset[TX_NAME_MAX], view[TX_NAME_MAX], measure[16], split[16];
+    size_t n_example;
+    int n_row, n_reference;
+    tx_board_row *row;
+    struct {
+        char name[TX_NAME_MAX];
+        double value;
+    } reference[TX_BOARD_REFERENCES];
+} tx_board_block;
+
+typedef struct tx_board {
+    int n_block, n_remark;
+    tx_board_block *block;
+    char **remark; /**< lines for below the table */
+} tx_board;
+
+tx_board *tx_board_new(int n, const tx_run_info run[]);
+void tx_board_free(tx_board *b);
+/** Rows are ordered by this first: the kind of their first cell; without one, last. */
+int tx_board_rank(const tx_board_row *r);
+#endif
