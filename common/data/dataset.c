@@ -78,14 +78,17 @@ static tx_status take_labels(tx_source *s, int column)
     return TX_OK;
 }
 
-/* Largest value and whether all are integers 0..255. */
+/* Whether all are integers 0..255, and the largest. */
 static bool integers(const tx_table *t, double *largest)
 {
+    const size_t len = t->n * t->dim;
+    uint8_t top = 0;
     bool yes = true;
-    for (size_t i = 0; yes && i < t->n * t->dim; i++) {
-        const double v = at(t, i);
-        yes = v >= 0 && v <= 255 && v == (int)v;
-        if (v > *largest) *largest = v;
+    for (size_t i = 0; t->u8 && i < len; i++) top = t->u8[i] > top ? t->u8[i] : top;
+    *largest = fmax(*largest, top);
+    for (size_t i = 0; t->f32 && yes && i < len; i++) {
+        yes = t->f32[i] >= 0 && t->f32[i] <= 255 && t->f32[i] == floorf(t->f32[i]);
+        *largest = fmax(*largest, (double)t->f32[i]);
     }
     return yes;
 }
@@ -119,7 +122,8 @@ static tx_status decide_type(tx_dataset *d, const tx_data_config *c, const tx_so
 static tx_status check_range(const tx_dataset *d, const tx_source *s)
 {
     const tx_table *t = &s->table;
-    for (size_t i = 0; d->levels && i < t->n * t->dim; i++) {
+    const bool any = d->levels == 0 || (t->u8 && d->levels == 256);
+    for (size_t i = 0; !any && i < t->n * t->dim; i++) {
         const double v = at(t, i);
         if (!(v >= 0 && v < d->levels && v == (int)v))
             return tx_fail(TX_EDATA, "%s: row %zu, column %zu: expected an integer 0..%d (type %s), found %.9g",

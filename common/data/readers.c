@@ -57,6 +57,14 @@ void tx_sink_put(tx_sink *k, const double v[], size_t n)
     for (; i < n; i++) k->f32[k->n++] = (float)v[i];
 }
 
+/* Bytes are what the sink keeps anyway: no way through double. */
+static void put_bytes(tx_sink *k, const unsigned char b[], size_t n)
+{
+    grow(k, k->n + n);
+    memcpy(k->u8 + k->n, b, n);
+    k->n += n;
+}
+
 void tx_sink_table(tx_sink *k, tx_table *t)
 {
     t->u8 = k->u8;
@@ -108,6 +116,7 @@ static tx_status read_values(tx_stream *s, tx_element e, size_t header, size_t c
     enum { CHUNK = 4096 };
     unsigned char raw[CHUNK * sizeof(double)];
     double v[CHUNK];
+    const bool bytes = e.kind == 'u' && e.size == 1;
     for (size_t done = 0; done < count;) {
         const size_t n = count - done < CHUNK ? count - done : CHUNK;
         size_t got;
@@ -115,8 +124,12 @@ static tx_status read_values(tx_stream *s, tx_element e, size_t header, size_t c
         if (got < n * e.size)
             return tx_fail(TX_EDATA, "%s: expected %zu bytes of content, found %zu", tx_stream_path(s),
                            header + count * e.size, header + done * e.size + got);
-        for (size_t i = 0; i < n; i++) v[i] = decode(raw + i * e.size, e);
-        tx_sink_put(k, v, n);
+        if (bytes) {
+            put_bytes(k, raw, n);
+        } else {
+            for (size_t i = 0; i < n; i++) v[i] = decode(raw + i * e.size, e);
+            tx_sink_put(k, v, n);
+        }
         done += n;
     }
     return tx_stream_end(s, header + count * e.size);

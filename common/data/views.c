@@ -12,6 +12,15 @@ static const uint8_t *levels_at(const tx_view *v, tx_split s, size_t row)
     return v->data->split[s].level + row * v->space.dim;
 }
 
+/* Noise of one row into y, while the row, which is anywhere in memory, is on its way to the cache. */
+static const uint8_t *draw(const tx_view *v, tx_split s, size_t row, tx_rng r, real *y)
+{
+    const uint8_t *level = levels_at(v, s, row);
+    for (size_t j = 0; j < v->space.dim; j += 64) __builtin_prefetch(level + j);
+    tx_rng_uniform(r, 0, v->space.dim, y);
+    return level;
+}
+
 static void copy_levels(size_t n, const uint8_t *level, real *y)
 {
     for (size_t j = 0; j < n; j++) y[j] = level[j];
@@ -129,8 +138,8 @@ static const tx_view_ops raw = {"raw", "the stored numbers", fits_all, false, ra
 
 static double binarised_row(const tx_view *v, tx_split s, size_t row, tx_rng r, real y[])
 {
-    tx_rng_uniform(r, 0, v->space.dim, y);
-    threshold(v->space.dim, levels_at(v, s, row), (real)(v->data->levels - 1), y);
+    const uint8_t *level = draw(v, s, row, r, y);
+    threshold(v->space.dim, level, (real)(v->data->levels - 1), y);
     return 0;
 }
 
@@ -167,15 +176,15 @@ static double static_row(const tx_view *v, tx_split s, size_t row, tx_rng r, rea
     return 0;
 }
 
-typedef struct draw_job {
+typedef struct static_job {
     tx_view *v;
     tx_split s;
-} draw_job;
+} static_job;
 enum { DRAW_ROWS = 256 };
 
-static void draw_tile(void *ctx, size_t tile)
+static void static_tile(void *ctx, size_t tile)
 {
-    const draw_job *job = ctx;
+    const static_job *job = ctx;
     tx_view *v = job->v;
     const size_t dim = v->data->dim, n = v->data->split[job->s].n, last = (tile + 1) * DRAW_ROWS;
     real *y = tx_alloc(dim, sizeof *y);
@@ -224,8 +233,8 @@ static tx_status static_prepare(tx_view *v)
     for (int s = 0; s < TX_N_SPLIT; s++) v->fixed[s] = tx_alloc(d->split[s].n * d->dim, 1);
     if (d->binarised[0]) return load_published(v);
     for (int s = 0; s < TX_N_SPLIT; s++) {
-        draw_job job = {v, (tx_split)s};
-        tx_parallel((d->split[s].n + DRAW_ROWS - 1) / DRAW_ROWS, draw_tile, &job);
+        static_job job = {v, (tx_split)s};
+        tx_parallel((d->split[s].n + DRAW_ROWS - 1) / DRAW_ROWS, static_tile, &job);
     }
     snprintf(v->note, sizeof v->note,
              "static_binarised: one draw from the stream of this data set, 'static_binarised' and the split");
@@ -251,8 +260,8 @@ static const tx_view_ops static_binarised = {
 
 static double dequantised_row(const tx_view *v, tx_split s, size_t row, tx_rng r, real y[])
 {
-    tx_rng_uniform(r, 0, v->space.dim, y);
-    add_level(v->space.dim, levels_at(v, s, row), per_level(v), y);
+    const uint8_t *level = draw(v, s, row, r, y);
+    add_level(v->space.dim, level, per_level(v), y);
     return 0;
 }
 
@@ -288,11 +297,10 @@ enum { LOGIT_CHUNK = 256 };
 static double logit_row(const tx_view *v, tx_split s, size_t row, tx_rng r, real y[])
 {
     const size_t dim = v->space.dim;
-    const uint8_t *level = levels_at(v, s, row);
+    const uint8_t *level = draw(v, s, row, r, y);
     const real scale = per_level(v), top = (real)v->data->levels, lambda = (real)v->lambda, range = 1 - 2 * lambda;
     double sum = v->log_jacobian;
     real a[LOGIT_CHUNK], b[LOGIT_CHUNK];
-    tx_rng_uniform(r, 0, dim, y);
     for (size_t from = 0; from < dim; from += LOGIT_CHUNK) {
         const size_t n = dim - from < LOGIT_CHUNK ? dim - from : LOGIT_CHUNK;
         for (size_t j = 0; j < n; j++) {
