@@ -41,7 +41,6 @@ tx_rng tx_rng_named(tx_rng r, const char *purpose)
 
 void tx_rng_block(tx_rng r, uint64_t block, uint32_t word[4]) { philox(r.key, r.path, block, word); }
 
-/* A value costs about as much as four of the cheapest loops' elements. */
 static void run(tx_loop *loop, tx_rng r, uint64_t first, size_t n, const real *p, real *x)
 {
     tx_isa_run(loop, &(tx_args){.in = {p}, .out = {x}, .rng = r, .first = first}, n, 1);
