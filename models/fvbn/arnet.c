@@ -7,6 +7,28 @@
 
 enum { LANES = TX_ARNET_LANES, MASK_ROWS = 64 };
 
+const tx_fvbn_loops *tx_fvbn_loops_now(void)
+{
+    static const struct {
+        const char *isa;
+        const tx_fvbn_loops *loops;
+    } table[] = {
+#ifdef TX_HAVE_v4
+        {"x86-64-v4", &tx_fvbn_loops_v4},
+#endif
+#ifdef TX_HAVE_v3
+        {"x86-64-v3", &tx_fvbn_loops_v3},
+#endif
+#ifdef TX_HAVE_v2
+        {"x86-64-v2", &tx_fvbn_loops_v2},
+#endif
+        {NULL, &tx_fvbn_loops_baseline},
+    };
+    size_t k = 0;
+    while (table[k].isa && strcmp(table[k].isa, tx_kernels_isa()) != 0) k++;
+    return table[k].loops;
+}
+
 /* ---- structure ---- */
 
 void tx_order_fill(bool random, int seed, int index, size_t dim, uint32_t order[])
@@ -209,20 +231,10 @@ typedef struct sampler {
     lanes *tile;
 } sampler;
 
-/** sum[lane] += sum over the first n units of `level`, in the order of their degrees, of w[unit, column] h[unit]. */
+/** Adds what the first n units of `level`, by rising degree, send through this column of w. */
 static void gather(const lanes *q, int level, size_t n, tx_tensor w, size_t column, real sum[])
 {
-    size_t cols = tx_cols(w);
-    const uint32_t *unit = q->mask->unit[level];
-    const real *h = q->level[level];
-    real acc[LANES];
-    memcpy(acc, sum, sizeof acc);
-    for (size_t i = 0; i < n; i++, h += LANES) {
-        const real wi = w.x[unit[i] * cols + column];
-#pragma omp simd
-        for (int l = 0; l < LANES; l++) acc[l] += wi * h[l];
-    }
-    memcpy(sum, acc, sizeof acc);
+    tx_fvbn_loops_now()->gather(n, q->mask->unit[level], w.x + column, tx_cols(w), q->level[level], sum);
 }
 
 static void fill_lanes(real value, real sum[])

@@ -8,9 +8,9 @@
 #ifndef TX_MODELS_ARNET_H
 #define TX_MODELS_ARNET_H
 #include "common/model/model.h"
+#include "models/fvbn/loops.h"
 
 enum { TX_ARNET_HIDDEN = 8, TX_ARNET_LEVELS = TX_ARNET_HIDDEN + 2, TX_ARNET_HEADS = 3, TX_ARNET_MASKS = 256 };
-enum { TX_ARNET_LANES = 32 }; /* samples drawn side by side */
 
 /** What to build. A head is one output array [n, dim*per], the `per` numbers of a variable adjacent. */
 typedef struct tx_arnet_spec {

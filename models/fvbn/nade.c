@@ -8,7 +8,7 @@
 #include <string.h>
 #include "common/tensor/parallel.h"
 
-enum { UNITS = 32, ROWS = 128, WALK_ROWS = 25 }; /* tiles: hidden units by rows of training, rows of a walk */
+enum { UNITS = TX_NADE_UNITS, WALK_ROWS = 25 /* of a tile */ };
 
 typedef struct nade_config {
     tx_ints hidden;
@@ -84,25 +84,7 @@ static void init(tx_model *m)
 
 static void destroy(tx_model *m) { free(((nade *)m->state)->order); }
 
-/* ---- the recursion over the variables, for training: logits [n,d] of one order and their gradient ----
- *
- *  A hidden unit meets the others only in the logits, so that each tile of UNITS of them runs the whole recursion for
- *  all rows, and its gradients are its own. A row's activation changes only after a variable that is not 0. */
-
-typedef struct block {
-    real a[ROWS][UNITS], h[ROWS][UNITS], s[ROWS][UNITS], da[ROWS][UNITS], pack[ROWS * UNITS];
-} block;
-
-typedef struct scan {
-    size_t n, d, h;
-    const uint32_t *order;
-    const real *x, *w, *c, *v; /**< x transposed [d,n] */
-    real *a_end;               /**< [tiles,n,UNITS] activations after the last variable */
-    real *part;                /**< forward: [tiles,d,n] a tile's share of the logits */
-    const real *dl;            /**< backward: gradient of the logits, transposed [d,n] */
-    real *dw, *dc, *dv;        /**< backward: [d,h], [h], [d,h] */
-    block *work;               /**< [tiles] */
-} scan;
+/* ---- the recursion over the variables, for training: logits [n,d] of one order and their gradient (loops.h) ---- */
 
 static size_t tiles(size_t n, size_t each) { return (n + each - 1) / each; }
 
@@ -112,130 +94,13 @@ static void transpose(size_t n, size_t d, const real *x, real *y)
         for (size_t j = 0; j < d; j++) y[j * n + i] = x[i * d + j];
 }
 
-/** UNITS values from a row of [.,h], zero beyond it. */
-static void load(const real *row, size_t h, size_t tile, real y[])
-{
-    size_t from = tile * UNITS, n = h - from < UNITS ? h - from : UNITS;
-    memset(y, 0, UNITS * sizeof *y);
-    memcpy(y, row + from, n * sizeof *y);
-}
-
-static void add_to(real *row, size_t h, size_t tile, const real y[])
-{
-    size_t from = tile * UNITS, n = h - from < UNITS ? h - from : UNITS;
-    for (size_t j = 0; j < n; j++) row[from + j] += y[j];
-}
-
-/** h = sigmoid(a) in the listed rows (NULL: the first n), side by side in one kernel call. */
-static void activate(block *k, const uint32_t row[], size_t n)
-{
-    for (size_t i = 0; i < n; i++) memcpy(k->pack + i * UNITS, k->a[row ? row[i] : i], sizeof k->a[0]);
-    tx_vec_act(TX_SIGMOID, n * UNITS, k->pack, k->pack);
-    for (size_t i = 0; i < n; i++) memcpy(k->h[row ? row[i] : i], k->pack + i * UNITS, sizeof k->a[0]);
-}
-
-static real dot(size_t n, const real *a, const real *b)
-{
-    real sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (size_t j = 0; j < n; j++) sum += a[j] * b[j];
-    return sum;
-}
-
-static void forward_rows(const scan *q, size_t tile, size_t first, size_t n)
-{
-    block *k = &q->work[tile];
-    real *part = q->part + tile * q->d * q->n + first, v[UNITS], w[UNITS];
-    uint32_t changed[ROWS];
-    load(q->c, q->h, tile, w);
-    for (size_t i = 0; i < n; i++) memcpy(k->a[i], w, sizeof w);
-    activate(k, NULL, n);
-    for (size_t s = 0; s < q->d; s++) {
-        size_t var = q->order[s], n_changed = 0;
-        const real *x = q->x + var * q->n + first;
-        load(q->v + var * q->h, q->h, tile, v);
-        load(q->w + var * q->h, q->h, tile, w);
-        for (size_t i = 0; i < n; i++) part[var * q->n + i] = dot(UNITS, v, k->h[i]);
-        for (size_t i = 0; i < n; i++) {
-            if (x[i] == 0) continue;
-            for (size_t j = 0; j < UNITS; j++) k->a[i][j] += x[i] * w[j];
-            changed[n_changed++] = (uint32_t)i;
-        }
-        activate(k, changed, n_changed);
-    }
-    memcpy(q->a_end + (tile * q->n + first) * UNITS, k->a, n * sizeof k->a[0]);
-}
-
-static void forward_tile(void *ctx, size_t tile)
-{
-    const scan *q = ctx;
-    for (size_t i = 0; i < q->n; i += ROWS) forward_rows(q, tile, i, q->n - i < ROWS ? q->n - i : ROWS);
-}
-
-/** What the variables since the last change of row i, summed in s, say of its activation. */
-static void fold(block *k, size_t i)
-{
-    for (size_t j = 0; j < UNITS; j++) {
-        k->da[i][j] += k->s[i][j] * k->h[i][j] * (1 - k->h[i][j]);
-        k->s[i][j] = 0;
-    }
-}
-
-static void backward_rows(const scan *q, size_t tile, size_t first, size_t n)
-{
-    block *k = &q->work[tile];
-    uint32_t changed[ROWS];
-    memcpy(k->a, q->a_end + (tile * q->n + first) * UNITS, n * sizeof k->a[0]);
-    memset(k->s, 0, sizeof k->s);
-    memset(k->da, 0, sizeof k->da);
-    activate(k, NULL, n);
-    for (size_t s = q->d; s-- > 0;) {
-        size_t var = q->order[s], n_changed = 0;
-        const real *x = q->x + var * q->n + first, *dl = q->dl + var * q->n + first;
-        real v[UNITS], w[UNITS], dv[UNITS] = {0}, dw[UNITS] = {0};
-        load(q->v + var * q->h, q->h, tile, v);
-        load(q->w + var * q->h, q->h, tile, w);
-        for (size_t i = 0; i < n; i++) {
-            if (x[i] == 0) continue;
-            fold(k, i);
-            for (size_t j = 0; j < UNITS; j++) dw[j] += x[i] * k->da[i][j], k->a[i][j] -= x[i] * w[j];
-            changed[n_changed++] = (uint32_t)i;
-        }
-        activate(k, changed, n_changed);
-        for (size_t i = 0; i < n; i++) {
-            const real g = dl[i];
-#pragma omp simd
-            for (size_t j = 0; j < UNITS; j++) k->s[i][j] += g * v[j], dv[j] += g * k->h[i][j];
-        }
-        add_to(q->dw + var * q->h, q->h, tile, dw);
-        add_to(q->dv + var * q->h, q->h, tile, dv);
-    }
-    for (size_t i = 0; i < n; i++) {
-        fold(k, i);
-        add_to(q->dc, q->h, tile, k->da[i]);
-    }
-}
-
-static void backward_tile(void *ctx, size_t tile)
-{
-    const scan *q = ctx;
-    real zero[UNITS] = {0};
-    size_t from = tile * UNITS, n = q->h - from < UNITS ? q->h - from : UNITS;
-    for (size_t j = 0; j < q->d; j++) {
-        memcpy(q->dw + j * q->h + from, zero, n * sizeof *zero);
-        memcpy(q->dv + j * q->h + from, zero, n * sizeof *zero);
-    }
-    memcpy(q->dc + from, zero, n * sizeof *zero);
-    for (size_t i = 0; i < q->n; i += ROWS) backward_rows(q, tile, i, q->n - i < ROWS ? q->n - i : ROWS);
-}
-
 static void *take(tx_tape *t, size_t count, size_t size) { return tx_arena_alloc(tx_tape_arena(t), count * size); }
 
 /** What both directions share; y is a "nade" node. */
-static scan begin(tx_tape *t, tx_var y)
+static tx_nade_scan begin(tx_tape *t, tx_var y)
 {
     tx_tensor x = y->in[0]->v;
-    scan q = {.n = tx_rows(x), .d = tx_cols(x), .h = tx_cols(y->in[1]->v), .order = y->a.p, .a_end = y->saved};
+    tx_nade_scan q = {.n = tx_rows(x), .d = tx_cols(x), .h = tx_cols(y->in[1]->v), .order = y->a.p, .a_end = y->saved};
     real *xt = take(t, q.n * q.d, sizeof *xt);
     transpose(q.n, q.d, x.x, xt);
     q.x = xt, q.w = y->in[1]->v.x, q.c = y->in[2]->v.x, q.v = y->in[3]->v.x;
@@ -247,9 +112,9 @@ static void scan_eval(tx_tape *t, tx_node *y)
 {
     size_t n_tile = tiles(tx_cols(y->in[1]->v), UNITS), len = tx_len(y->v);
     y->saved = take(t, n_tile * tx_rows(y->v) * UNITS, sizeof(real));
-    scan q = begin(t, y);
+    tx_nade_scan q = begin(t, y);
     q.part = take(t, n_tile * len, sizeof(real));
-    tx_parallel(n_tile, forward_tile, &q);
+    tx_parallel(n_tile, tx_fvbn_loops_now()->nade_forward, &q);
     for (size_t k = 1; k < n_tile; k++) tx_vec_add(len, q.part, q.part + k * len, q.part);
     transpose(q.d, q.n, q.part, y->v.x);
 }
@@ -258,11 +123,11 @@ static void scan_eval(tx_tape *t, tx_node *y)
 static void scan_grad_eval(tx_tape *t, tx_node *g)
 {
     tx_var y = g->in[0];
-    scan q = begin(t, y);
+    tx_nade_scan q = begin(t, y);
     real *dl = take(t, q.n * q.d, sizeof *dl);
     transpose(q.n, q.d, g->in[1]->v.x, dl);
     q.dl = dl, q.dw = g->v.x, q.dv = q.dw + q.d * q.h, q.dc = q.dv + q.d * q.h;
-    tx_parallel(tiles(q.h, UNITS), backward_tile, &q);
+    tx_parallel(tiles(q.h, UNITS), tx_fvbn_loops_now()->nade_backward, &q);
 }
 
 static const tx_op scan_grad = {"nade_grad", 2, scan_grad_eval, NULL};
@@ -346,7 +211,8 @@ static void walk_tile(void *ctx, size_t tile)
     for (size_t place = 0; place < d; place++) {
         size_t var = s->order[place];
         const real *y = climb(s, a, n, changed, n_changed);
-        for (size_t i = 0; i < n; i++) logit[i] = b.x[var] + dot(top, v.x + var * top, y + i * top);
+        for (size_t i = 0; i < n; i++)
+            logit[i] = b.x[var] + tx_fvbn_loops_now()->dot(top, v.x + var * top, y + i * top);
         settle(q, first, n, var, logit, x);
         n_changed = 0;
         for (size_t i = 0; i < n; i++) {

@@ -1,0 +1,139 @@
+/* Compiled once for each instruction set with TX_ISA = baseline, v2, v3 or v4; exports one table. Everything else is
+ * static, so that no code of a higher instruction set can be shared with a lower one. */
+#include "models/fvbn/loops.h"
+#include <string.h>
+
+enum { LANES = TX_ARNET_LANES, UNITS = TX_NADE_UNITS, ROWS = TX_NADE_ROWS };
+
+static real dot(size_t n, const real *a, const real *b)
+{
+    real sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (size_t j = 0; j < n; j++) sum += a[j] * b[j];
+    return sum;
+}
+
+static void gather(size_t n, const uint32_t *unit, const real *w, size_t stride, const real *h, real sum[])
+{
+    real acc[LANES];
+    memcpy(acc, sum, sizeof acc);
+    for (size_t i = 0; i < n; i++, h += LANES) {
+        const real wi = w[unit[i] * stride];
+#pragma omp simd
+        for (int l = 0; l < LANES; l++) acc[l] += wi * h[l];
+    }
+    memcpy(sum, acc, sizeof acc);
+}
+
+/** UNITS values from a row of [.,h], zero beyond it. */
+static void load(const real *row, size_t h, size_t tile, real y[])
+{
+    size_t from = tile * UNITS, n = h - from < UNITS ? h - from : UNITS;
+    memset(y, 0, UNITS * sizeof *y);
+    memcpy(y, row + from, n * sizeof *y);
+}
+
+static void add_to(real *row, size_t h, size_t tile, const real y[])
+{
+    size_t from = tile * UNITS, n = h - from < UNITS ? h - from : UNITS;
+    for (size_t j = 0; j < n; j++) row[from + j] += y[j];
+}
+
+/** h = sigmoid(a) in the listed rows (NULL: the first n), side by side in one kernel call. */
+static void activate(tx_nade_block *k, const uint32_t row[], size_t n)
+{
+    for (size_t i = 0; i < n; i++) memcpy(k->pack + i * UNITS, k->a[row ? row[i] : i], sizeof k->a[0]);
+    tx_vec_act(TX_SIGMOID, n * UNITS, k->pack, k->pack);
+    for (size_t i = 0; i < n; i++) memcpy(k->h[row ? row[i] : i], k->pack + i * UNITS, sizeof k->a[0]);
+}
+
+static void forward_rows(const tx_nade_scan *q, size_t tile, size_t first, size_t n)
+{
+    tx_nade_block *k = &q->work[tile];
+    real *part = q->part + tile * q->d * q->n + first, v[UNITS], w[UNITS];
+    uint32_t changed[ROWS];
+    load(q->c, q->h, tile, w);
+    for (size_t i = 0; i < n; i++) memcpy(k->a[i], w, sizeof w);
+    activate(k, NULL, n);
+    for (size_t s = 0; s < q->d; s++) {
+        size_t var = q->order[s], n_changed = 0;
+        const real *x = q->x + var * q->n + first;
+        load(q->v + var * q->h, q->h, tile, v);
+        load(q->w + var * q->h, q->h, tile, w);
+        for (size_t i = 0; i < n; i++) part[var * q->n + i] = dot(UNITS, v, k->h[i]);
+        for (size_t i = 0; i < n; i++) {
+            if (x[i] == 0) continue;
+            for (size_t j = 0; j < UNITS; j++) k->a[i][j] += x[i] * w[j];
+            changed[n_changed++] = (uint32_t)i;
+        }
+        activate(k, changed, n_changed);
+    }
+    memcpy(q->a_end + (tile * q->n + first) * UNITS, k->a, n * sizeof k->a[0]);
+}
+
+static void forward_tile(void *ctx, size_t tile)
+{
+    const tx_nade_scan *q = ctx;
+    for (size_t i = 0; i < q->n; i += ROWS) forward_rows(q, tile, i, q->n - i < ROWS ? q->n - i : ROWS);
+}
+
+/** What the variables since the last change of row i, summed in s, say of its activation. */
+static void fold(tx_nade_block *k, size_t i)
+{
+    for (size_t j = 0; j < UNITS; j++) {
+        k->da[i][j] += k->s[i][j] * k->h[i][j] * (1 - k->h[i][j]);
+        k->s[i][j] = 0;
+    }
+}
+
+static void backward_rows(const tx_nade_scan *q, size_t tile, size_t first, size_t n)
+{
+    tx_nade_block *k = &q->work[tile];
+    uint32_t changed[ROWS];
+    memcpy(k->a, q->a_end + (tile * q->n + first) * UNITS, n * sizeof k->a[0]);
+    memset(k->s, 0, sizeof k->s);
+    memset(k->da, 0, sizeof k->da);
+    activate(k, NULL, n);
+    for (size_t s = q->d; s-- > 0;) {
+        size_t var = q->order[s], n_changed = 0;
+        const real *x = q->x + var * q->n + first, *dl = q->dl + var * q->n + first;
+        real v[UNITS], w[UNITS], dv[UNITS] = {0}, dw[UNITS] = {0};
+        load(q->v + var * q->h, q->h, tile, v);
+        load(q->w + var * q->h, q->h, tile, w);
+        for (size_t i = 0; i < n; i++) {
+            if (x[i] == 0) continue;
+            fold(k, i);
+            for (size_t j = 0; j < UNITS; j++) dw[j] += x[i] * k->da[i][j], k->a[i][j] -= x[i] * w[j];
+            changed[n_changed++] = (uint32_t)i;
+        }
+        activate(k, changed, n_changed);
+        for (size_t i = 0; i < n; i++) {
+            const real g = dl[i];
+#pragma omp simd
+            for (size_t j = 0; j < UNITS; j++) k->s[i][j] += g * v[j], dv[j] += g * k->h[i][j];
+        }
+        add_to(q->dw + var * q->h, q->h, tile, dw);
+        add_to(q->dv + var * q->h, q->h, tile, dv);
+    }
+    for (size_t i = 0; i < n; i++) {
+        fold(k, i);
+        add_to(q->dc, q->h, tile, k->da[i]);
+    }
+}
+
+static void backward_tile(void *ctx, size_t tile)
+{
+    const tx_nade_scan *q = ctx;
+    real zero[UNITS] = {0};
+    size_t from = tile * UNITS, n = q->h - from < UNITS ? q->h - from : UNITS;
+    for (size_t j = 0; j < q->d; j++) {
+        memcpy(q->dw + j * q->h + from, zero, n * sizeof *zero);
+        memcpy(q->dv + j * q->h + from, zero, n * sizeof *zero);
+    }
+    memcpy(q->dc + from, zero, n * sizeof *zero);
+    for (size_t i = 0; i < q->n; i += ROWS) backward_rows(q, tile, i, q->n - i < ROWS ? q->n - i : ROWS);
+}
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b)  JOIN_(a, b)
+const tx_fvbn_loops JOIN(tx_fvbn_loops_, TX_ISA) = {dot, gather, forward_tile, backward_tile};
