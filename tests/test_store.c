@@ -967,6 +967,7 @@ static void write_samples(const char *folder)
 {
     char path[600];
     sample_run s;
+    CHECK_OK(tx_make_folders(folder));
     run_new(&s, &toy, "toy-a", 3, -20.5);
     snprintf(path, sizeof path, "%s/result.h5", folder);
     CHECK_OK(tx_run_write(&s.run, path, false, sum));
