@@ -195,7 +195,7 @@ static hid_t array_list(const tx_h5 *f, const tx_h5_array *a)
         bytes *= chunk[i];
     }
     if (f->plain || a->type == TX_H5_TEXT || all <= CHUNK_FROM) return list;
-    for (int i = 0; bytes > CHUNK_MAX; i += chunk[i] == 1) {
+    for (int i = 0; i < a->rank && bytes > CHUNK_MAX; i += chunk[i] == 1) {
         bytes /= chunk[i];
         chunk[i] = (chunk[i] + 1) / 2;
         bytes *= chunk[i];
