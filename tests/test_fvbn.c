@@ -107,8 +107,8 @@ static void places(const subject *s, size_t mask, size_t place[])
 /** Outputs of head `end` of a masked net for one row. Missing hidden layers: the inputs themselves. */
 static void naive_net(const subject *s, size_t mask, const char *end, const double x[], double out[])
 {
-    size_t d = s->space.dim, n = d, place[MOST], below[64], degree[64];
-    double h[64], z[64];
+    size_t d = s->space.dim, n = d, place[MOST], below[128], degree[128];
+    double h[128], z[128];
     char name[32];
     places(s, mask, place);
     memcpy(below, place, sizeof place), memcpy(h, x, d * sizeof *x);
@@ -151,7 +151,7 @@ static double naive_nade(const subject *s, const double x[], const bool seen[], 
     tx_tensor w = weight(s, 0, "w"), c = weight(s, 0, "c"), v = weight(s, 0, "v"), b = weight(s, 0, "b");
     size_t d = s->space.dim, n = tx_cols(w);
     bool agnostic = tx_rows(w) == 2 * d;
-    double h[64], z[64];
+    double h[128], z[128];
     for (size_t k = 0; k < n; k++) {
         double sum = at(c, 0, k);
         for (size_t i = 0; i < d; i++)
@@ -219,8 +219,8 @@ static const struct {
     {"made", "{hidden: [5]}", 1},
     {"made", "{hidden: [5], activation: relu}", 2},
     {"nade", "{hidden: [1]}", 13},
-    {"nade", "{hidden: [37]}", 13},
-    {"nade", "{hidden: [37], order_seed: 2}", 13},
+    {"nade", "{hidden: [71]}", 13},
+    {"nade", "{hidden: [71], order_seed: 2}", 13},
     {"nade", "{hidden: [33], order: agnostic}", 13},
     {"nade", "{hidden: [33, 17], order: agnostic, order_seed: 4}", 13},
     {"nade", "{hidden: [5]}", 1},
@@ -424,7 +424,7 @@ static void test_gradient(void)
     } subjects[] = {
         {"fvbn", "{order: random}", 7, 5},
         {"made", "{hidden: [9, 6], direct: true, activation: tanh, order: random, degrees: random, masks: 2}", 5, 4},
-        {"nade", "{hidden: [37], order_seed: 1}", 7, 131},
+        {"nade", "{hidden: [71], order_seed: 1}", 5, 131},
         {"nade", "{hidden: [2]}", 6, 3},
         {"made_mog", "{hidden: [7], components: 3, activation: tanh, min_log_sd: -1.2}", 3, 5},
     };

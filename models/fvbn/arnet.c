@@ -169,12 +169,8 @@ static void mask_rows(void *ctx, size_t tile)
 {
     const masking *k = ctx;
     size_t end = (tile + 1) * MASK_ROWS < k->in ? (tile + 1) * MASK_ROWS : k->in;
-    for (size_t i = tile * MASK_ROWS; i < end; i++) {
-        const real *w = k->w + i * k->out, *to = k->to, degree = k->from[i];
-        real *y = k->y + i * k->out;
-#pragma omp simd
-        for (size_t j = 0; j < k->out; j++) y[j] = degree <= to[j] ? w[j] : 0;
-    }
+    for (size_t i = tile * MASK_ROWS; i < end; i++)
+        tx_fvbn_loops_now()->mask(k->out, k->from[i], k->to, k->w + i * k->out, k->y + i * k->out);
 }
 
 static void mask_eval(tx_tape *t, tx_node *y)

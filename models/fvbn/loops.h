@@ -4,7 +4,7 @@
 #include "common/tensor/kernels.h"
 
 /** Samples drawn side by side; tiles of NADE's recursion: hidden units, rows. */
-enum { TX_ARNET_LANES = 32, TX_NADE_UNITS = 32, TX_NADE_ROWS = 128 };
+enum { TX_ARNET_LANES = 32, TX_NADE_UNITS = 64, TX_NADE_ROWS = 128 };
 
 /** Memory of one tile of NADE's recursion: activations, hidden units, gradients that wait for the next change of h,
  *  gradients of the activations. */
@@ -31,6 +31,8 @@ typedef struct tx_fvbn_loops {
     real (*dot)(size_t n, const real *a, const real *b);
     /** sum[lane] += sum over i < n of w[unit[i] * stride] h[i][lane] */
     void (*gather)(size_t n, const uint32_t *unit, const real *w, size_t stride, const real *h, real sum[]);
+    /** y[j] = degree <= to[j] ? w[j] : 0 */
+    void (*mask)(size_t n, real degree, const real *to, const real *w, real *y);
     void (*nade_forward)(void *scan, size_t tile);
     void (*nade_backward)(void *scan, size_t tile);
 } tx_fvbn_loops;

@@ -25,6 +25,15 @@ static void gather(size_t n, const uint32_t *unit, const real *w, size_t stride,
     memcpy(sum, acc, sizeof acc);
 }
 
+static void mask(size_t n, real degree, const real *to, const real *w, real *y)
+{
+#pragma omp simd
+    for (size_t j = 0; j < n; j++) {
+        const real v = w[j];
+        y[j] = degree <= to[j] ? v : 0;
+    }
+}
+
 /** UNITS values from a row of [.,h], zero beyond it. */
 static void load(const real *row, size_t h, size_t tile, real y[])
 {
@@ -136,4 +145,4 @@ static void backward_tile(void *ctx, size_t tile)
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b)  JOIN_(a, b)
-const tx_fvbn_loops JOIN(tx_fvbn_loops_, TX_ISA) = {dot, gather, forward_tile, backward_tile};
+const tx_fvbn_loops JOIN(tx_fvbn_loops_, TX_ISA) = {dot, gather, mask, forward_tile, backward_tile};
