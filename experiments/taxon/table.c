@@ -317,7 +317,9 @@ static void print_tex(const tx_board *b, const style *y, tx_text *t)
         tx_text_free(&head);
         free(s.row);
     }
-    footer(b, y, t, "\n");
+    tx_text_add(t, "%% ");
+    footer(b, y, t, "\n% ");
+    tx_text_add(t, "\n");
 }
 
 /* What csv and json print of a row and one of its cells (NULL: none): names, then values as JSON. */

@@ -1,0 +1,273 @@
+#!/bin/bash
+# Drives the built command, given as $1, through what its users and its machines do to it: exit codes, messages, stops,
+# kills, damaged files. Everything happens in a temporary folder whose name has a blank.
+set -u
+taxon=$(realpath "$1")
+folder=$(mktemp -d "${TMPDIR:-/tmp}/taxon cli XXXXXX")
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+unset TAXON_DATA
+passed=0
+failed=0
+
+fail() {
+    failed=$((failed + 1))
+    echo "FAILED: $1"
+    sed 's/^/    /' out.txt err.txt 2>/dev/null | head -20
+}
+
+ok() { passed=$((passed + 1)); }
+
+# check NAME CODE [MESSAGE] -- ARGUMENTS: the exit code, and a part of standard error.
+check() {
+    local name=$1 code=$2 message=""
+    shift 2
+    if [ "$1" != -- ]; then message=$1; shift; fi
+    shift
+    "$taxon" "$@" >out.txt 2>err.txt </dev/null
+    local rc=$?
+    if [ $rc -ne "$code" ]; then fail "$name: exit code $rc, expected $code"; return 1; fi
+    if [ -n "$message" ] && ! grep -qF -- "$message" err.txt; then fail "$name: no '$message' on standard error"; return 1; fi
+    ok
+}
+
+# holds NAME TEXT: the last command printed it.
+holds() { if grep -qF -- "$2" out.txt; then ok; else fail "$1: '$2' was not printed"; fi; }
+same() { if cmp -s "$2" "$3"; then ok; else fail "$1: $2 and $3 differ"; fi; }
+there() { if [ -e "$2" ]; then ok; else fail "$1: no $2"; fi; }
+gone() { if [ ! -e "$2" ]; then ok; else fail "$1: $2 exists"; fi; }
+
+cat >tiny.yaml <<'Y'
+experiment: tiny
+seeds: [0]
+datasets:
+  - {name: ring, n_train: 200, n_valid: 60, n_test: 60}
+  - {name: bars, n_train: 200, n_valid: 60, n_test: 60}
+  - {name: mixture_1d, n_train: 200, n_valid: 60, n_test: 60}
+train: {epochs: 2, batch: 50}
+models:
+  - {model: independent}
+  - {model: made, hidden: {grid: [4, 8]}}
+  - {model: vae, latent: 2, hidden: [8]}
+  - {model: gan, latent: 3, generator_hidden: [8], discriminator_hidden: [8]}
+evaluate: {estimators: [exact, elbo, parzen], n_sample: 20}
+Y
+cat >long.yaml <<'Y'
+seeds: [0]
+datasets: [{name: bars, n_train: 1000, n_valid: 100, n_test: 100}]
+train: {epochs: 100000, max_steps: 6000, batch: 10}
+models: [{model: made, hidden: [32]}]
+evaluate: {n_sample: 20}
+Y
+
+# Usage
+check "no subcommand" 64 "subcommand is missing" --
+check "unknown subcommand" 64 "did you mean 'run'" -- rnu
+check "unknown flag" 64 "did you mean '--out'" -- run tiny.yaml --oot x
+check "missing argument of a flag" 64 "needs an argument" -- run tiny.yaml --out
+check "missing config" 64 "an argument is missing" -- run
+check "bad number" 64 "from 1 to" -- run tiny.yaml --jobs 0
+check "bad shard" 64 "1 <= K <= N" -- run tiny.yaml --shard 3/2
+check "bad time" 64 "such as 90s" -- run tiny.yaml --max-time soon
+check "bad progress" 64 "auto, bar, plain" -- run tiny.yaml --out p --progress dots
+check "bad format" 78 "unknown key" -- run tiny.yaml --out p trian.epochs=3
+check "bad override" 64 "" -- run tiny.yaml --out p epochs
+check "help" 0 -- --help
+check "help of a subcommand" 0 -- run --help
+holds "help of a subcommand" "--max-time T"
+check "version" 0 -- --version
+
+# Config
+printf 'datasets: [{name: ring}]\nmodels: [{model: made, hiden: 3}]\n' >bad.yaml
+check "unknown key" 78 "bad.yaml:2:24: unknown key 'hiden': did you mean 'hidden'?" -- run bad.yaml
+printf 'datasets: [{name: ring}]\nmodels: [{model: mad}]\n' >bad.yaml
+check "unknown model" 78 "bad.yaml:2:11: unknown model 'mad': did you mean 'made'?" -- run bad.yaml
+printf 'datasets: [{name: rnig}]\nmodels: [{model: made}]\n' >bad.yaml
+check "unknown data set" 78 "did you mean 'ring'" -- run bad.yaml
+printf 'datasets: [{name: ring, view: binarised}]\nmodels: [{model: made}]\n' >bad.yaml
+check "a view that does not fit" 78 "bad.yaml:1:12:" -- run bad.yaml
+printf 'datasets: [{name: ring, view: binarized}]\nmodels: [{model: made}]\n' >bad.yaml
+check "unknown view" 78 "did you mean 'binarised'" -- run bad.yaml
+check "value out of range" 78 "key 'epochs'" -- run tiny.yaml train.epochs=0
+check "nothing applies" 78 "no model applies" -- run tiny.yaml 'models=[{model: made}]' 'datasets=[{name: ring}]'
+printf '' >bad.yaml
+check "empty config" 78 "bad.yaml:1:1" -- run bad.yaml
+check "missing config file" 66 "none.yaml" -- run none.yaml
+gone "refused configs write nothing" results
+
+# Data
+for i in $(seq 1 60); do echo "$((i % 7)).5,$((i * i % 11)).25"; done >"good data.csv"
+{ cat "good data.csv"; echo "1.5"; } >short.csv
+{ cat "good data.csv"; echo "1.5,2.5,3.5"; } >long.csv
+{ cat "good data.csv"; echo "1.5,nan"; } >nan.csv
+{ cat "good data.csv"; echo "1.5,x2"; } >text.csv
+: >empty.csv
+gzip -c "good data.csv" | head -c 60 >cut.csv.gz
+on_file() { printf 'datasets: [{path: "%s"}]\nmodels: [{model: independent}]\nevaluate: {n_sample: 0}\n' "$1" >file.yaml; }
+on_file "good data.csv"
+check "a file with a blank in its name" 0 -- run file.yaml --out "out of file"
+check "data check of a file" 0 -- data check "good data.csv"
+holds "data check of a file" "2 values"
+for f in short long nan text empty; do
+    on_file $f.csv
+    check "$f.csv" 65 "$f.csv" -- run file.yaml --out broken
+done
+on_file cut.csv.gz
+check "cut gzip" 65 "cut.csv.gz" -- run file.yaml --out broken
+on_file none.csv
+check "missing data file" 66 "none.csv" -- run file.yaml --out broken
+check "missing data set" 66 "TAXON_DATA" -- data check mnist
+check "data check of a built-in set" 0 -- data check bars n_train=100
+holds "data check of a built-in set" "100 rows"
+gone "refused data write nothing" broken
+
+# Output
+echo x >file
+check "output below a file" 73 "file" -- run tiny.yaml --out file/x
+check "output is a file" 73 "file" -- run tiny.yaml --out file
+"$taxon" list models >/dev/full 2>err.txt
+if [ $? -eq 74 ]; then ok; else fail "full standard output"; fi
+"$taxon" list models --json 2>err.txt | head -1 >out.txt
+if [ -s out.txt ]; then ok; else fail "a reader that leaves early"; fi
+
+# Plan, run, keep
+check "dry run" 0 -- run tiny.yaml --out "a b" --dry-run
+holds "dry run" "bars-raw/made-hidden=8/seed-0"
+holds "dry run" "not applicable"
+gone "a dry run writes nothing" "a b"
+check "run" 0 "does not apply to" -- run tiny.yaml --out "a b" --reproducible --progress plain
+holds "the table" "true density"
+holds "the table" "of 2 tried"
+there "compare.h5" "a b/compare.h5"
+there "compare.csv" "a b/compare.csv"
+there "samples" "a b/ring-raw/gan/seed-0/samples.png"
+gone "no checkpoint is left" "a b/bars-raw/vae/seed-0/checkpoint.h5"
+gone "no log without words" "a b/bars-raw/vae/seed-0/log.txt"
+touch -d '2001-01-01' "a b/bars-raw/vae/seed-0/result.h5"
+check "run again keeps" 0 "0 runs to do, 11 kept" -- run tiny.yaml --out "a b" --reproducible --progress plain
+if [ "$(stat -c %Y "a b/bars-raw/vae/seed-0/result.h5")" -lt 1000000000 ]; then ok; else fail "a kept file was written again"; fi
+check "dry run sees kept runs" 0 -- run tiny.yaml --out "a b" --dry-run
+holds "dry run sees kept runs" "kept"
+check "another config" 65 "train.batch: 50 and 25" -- run tiny.yaml --out "a b" train.batch=25
+check "another data set" 65 "dataset.n_train: 200 and 100" -- run tiny.yaml --out "a b" datasets.0.n_train=100
+check "no progress" 0 -- run tiny.yaml --out quiet --reproducible --progress none --jobs 1 --threads 2
+if [ -s err.txt ]; then fail "--progress none is not silent"; else ok; fi
+check "one job" 0 -- run tiny.yaml --out other --reproducible --jobs 1 --threads 1
+for run in ring-raw/gan bars-raw/vae bars-raw/made-hidden=8 mixture_1d-raw/vae; do
+    same "1 and 2 threads" "other/$run/seed-0/result.h5" "quiet/$run/seed-0/result.h5"
+    same "a second folder" "a b/$run/seed-0/result.h5" "quiet/$run/seed-0/result.h5"
+done
+check "first shard" 0 -- run tiny.yaml --out shards --reproducible --shard 1/2
+gone "first shard" shards/ring-raw/vae/seed-0
+check "second shard" 0 -- run tiny.yaml --out shards --reproducible --shard 2/2
+same "shards make the whole" shards/compare.csv quiet/compare.csv
+check "fresh" 0 "11 runs to do" -- run tiny.yaml --out shards --fresh train.epochs=1 --progress plain
+
+# Looking at results
+check "status" 0 -- status "a b"
+holds "status" "done"
+check "table as md" 0 -- table "a b" --format md
+holds "table as md" "| model |"
+check "table as tex" 0 -- table "a b" --format tex
+check "table as csv" 0 -- table "a b" --format csv
+holds "table as csv" "dataset,view,measure,split"
+check "table as json" 0 -- table "a b" -f json
+check "table of another format" 64 "text, md" -- table "a b" --format xls
+check "table of no folder" 66 "none" -- table none
+mkdir empty && check "nothing to collect" 66 "no finished run" -- collect empty
+check "list" 0 -- list models --json
+holds "list" '"name": "vae"'
+for kind in datasets views estimators optimizers; do check "list $kind" 0 -- list $kind; done
+check "list of an unknown kind" 64 "did you mean 'models'" -- list model
+for name in vae ring binarised parzen adam train view dataset; do check "show $name" 0 -- show $name; done
+check "show of an unknown name" 64 "did you mean 'vae'" -- show vea
+check "config" 0 -- config tiny.yaml
+cp out.txt resolved.yaml
+check "the resolved config is a config" 0 "11 kept" -- run resolved.yaml --out "a b" --reproducible --progress plain
+check "doctor" 0 -- doctor
+holds "doctor" "cblas_sgemm"
+
+# A finished run used again
+run="a b/bars-raw/vae/seed-0"
+check "sample to h5" 0 -- sample "$run" -n 7 -o s1.h5
+check "sample from the file" 0 -- sample "$run/result.h5" -n 7 -o s2.h5
+same "samples are repeatable" s1.h5 s2.h5
+check "sample to png" 0 -- sample "$run" -n 9 -o s.png --mean --seed 5
+check "sample to something else" 64 "FILE.png" -- sample "$run" -o s.txt
+check "no picture of one dimension" 65 ".h5" -- sample "a b/mixture_1d-raw/vae/seed-0" -o s.png
+check "sample of nothing" 66 "" -- sample nowhere -o s.h5
+check "evaluate" 0 -- evaluate "$run" --estimator elbo --split valid
+holds "evaluate" "log-likelihood >="
+there "evaluate" "$run/evaluation-elbo.h5"
+check "evaluate with what does not apply" 78 "does not apply" -- evaluate "$run" --estimator exact
+check "evaluate with an unknown estimator" 64 "did you mean 'elbo'" -- evaluate "$run" --estimator elbow
+check "evaluate with an unknown key" 78 "command line" -- evaluate "$run" --estimator elbo n_smaple=3
+check "table with later evaluations" 0 -- table "a b"
+holds "table with later evaluations" "valid split"
+
+# Damage
+cp -r "a b" damaged
+printf 'x' | dd of=damaged/ring-raw/vae/seed-0/result.h5 bs=1 seek=3000 conv=notrunc 2>/dev/null
+check "damaged result: collect" 3 "ring-raw/vae/seed-0/result.h5" -- collect damaged
+check "damaged result: table" 3 "ring-raw/vae/seed-0/result.h5" -- table damaged
+check "damaged result: run" 65 "ring-raw/vae/seed-0/result.h5" -- run tiny.yaml --out damaged
+check "damaged result: sample" 65 "result.h5" -- sample damaged/ring-raw/vae/seed-0 -o s.h5
+check "a learning rate that diverges" 3 "diverged" -- run tiny.yaml --out div --progress none train.learning_rate=1e12 \
+    train.optimizer=sgd 'models=[{model: nice, hidden: [8]}, {model: independent}]' 'datasets=[{name: ring, n_train: 200}]'
+check "a diverged run is kept" 3 "diverged" -- run tiny.yaml --out div --progress none train.learning_rate=1e12 \
+    train.optimizer=sgd 'models=[{model: nice, hidden: [8]}, {model: independent}]' 'datasets=[{name: ring, n_train: 200}]'
+
+# Stops and kills
+epochs() { cat "$1/bars-raw/made/seed-0/metrics.jsonl" 2>/dev/null | wc -l; }
+# start DIR EPOCHS: a run in the background that has got so far; its pid in $pid, its child's in $child.
+start() {
+    "$taxon" run long.yaml --out "$1" --reproducible --progress none >out.txt 2>err.txt &
+    pid=$!
+    for _ in $(seq 1 400); do
+        [ "$(epochs "$1")" -ge "$2" ] && break
+        sleep 0.02
+    done
+    child=$(cat "/proc/$pid/task/$pid/children" 2>/dev/null)
+    child=${child%% *}
+}
+ended() { wait "$pid"; local rc=$?; if [ $rc -eq "$2" ]; then ok; else fail "$1: exit code $rc, expected $2"; fi; }
+result=bars-raw/made/seed-0/result.h5
+
+check "uninterrupted" 0 -- run long.yaml --out whole --reproducible --progress none
+start stop 3
+kill -TERM "$pid"
+ended "SIGTERM" 75
+there "SIGTERM" stop/bars-raw/made/seed-0/checkpoint.h5
+check "status of a stopped run" 0 -- status stop
+holds "status of a stopped run" "checkpointed"
+before=$(epochs stop)
+start stop $((before + 3))
+kill -INT "$pid"
+ended "SIGINT after resuming" 75
+if [ "$(epochs stop)" -gt "$before" ]; then ok; else fail "the run did not go on from its checkpoint"; fi
+start stop $(($(epochs stop) + 3))
+"$taxon" status stop >out.txt
+holds "status of a run under way" "running"
+"$taxon" run long.yaml --out stop --reproducible --progress none >/dev/null 2>err.txt
+if [ $? -eq 75 ]; then ok; else fail "a second process in the same folder"; fi
+kill -KILL "$child"
+ended "kill -9 of a run" 3
+check "resumed to the end" 0 -- run long.yaml --out stop --reproducible --progress none
+same "stopped and killed runs end alike" "stop/$result" "whole/$result"
+start killed 3
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null
+for _ in $(seq 1 200); do [ -d "/proc/$child" ] || break; sleep 0.02; done
+if [ -d "/proc/$child" ]; then fail "a run outlives its comparison"; else ok; fi
+check "after kill -9 of all" 0 -- run long.yaml --out killed --reproducible --progress none
+same "killed comparisons end alike" "killed/$result" "whole/$result"
+check "time limit" 75 "run the same command again" -- run long.yaml --out limit --max-time 0.3s
+if [ -e limit/bars-raw/made/seed-0/checkpoint.h5 ]; then
+    printf 'x' | dd of=limit/bars-raw/made/seed-0/checkpoint.h5 bs=1 seek=2000 conv=notrunc 2>/dev/null
+    check "damaged checkpoint" 3 "--fresh" -- run long.yaml --out limit --reproducible --progress none
+fi
+check "fresh after damage" 0 -- run long.yaml --out limit --reproducible --progress none --fresh
+same "fresh ends alike" "limit/$result" "whole/$result"
+
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
