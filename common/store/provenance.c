@@ -39,7 +39,7 @@ static void put_libraries(tx_h5 *f)
 /** The variables that change what OpenBLAS and OpenMP do. */
 static void put_environment(tx_h5 *f)
 {
-    static const char *const prefix[] = {"OPENBLAS_", "OMP_"};
+    static const char *const prefix[] = {"OPENBLAS_", "OMP_", "GOMP_", "TAXON_"};
     for (char **e = environ; *e; e++)
         for (size_t i = 0; i < TX_LEN(prefix); i++) {
             char name[TX_NAME_MAX];
@@ -65,7 +65,7 @@ void tx_part_provenance(tx_h5 *f, const char *start, const char *end, int thread
                 {"real", sizeof(real) == sizeof(double) ? "float64" : "float32"},
                 {"instruction_set", tx_kernels_isa()},
                 {"blas_config", openblas_get_config()},
-                {"blas_core", openblas_get_corename()},
+                {"blas_core", tx_blas_core()},
                 {"system", known ? host.sysname : "unknown"},
                 {"system_release", known ? host.release : "unknown"},
                 {"machine", known ? host.machine : "unknown"},

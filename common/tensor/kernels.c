@@ -9,11 +9,9 @@
 #include "common/tensor/kernels_isa.h"
 #include "common/tensor/parallel.h"
 
-/* OpenBLAS beyond cblas.h. The last two are how its dynamic build chooses a core; a build for one core lacks them. */
+/* OpenBLAS beyond cblas.h. */
 void openblas_set_num_threads(int n);
 char *openblas_get_corename(void);
-void gotoblas_dynamic_init(void) __attribute__((weak));
-void gotoblas_dynamic_quit(void) __attribute__((weak));
 
 static bool always(void) { return true; }
 #ifdef TX_HAVE_v2
@@ -58,20 +56,14 @@ static const choice *pick(const char *name)
     return NULL;
 }
 
-/* OpenBLAS takes its slowest kernels, a fourth of the speed, for a processor newer than itself; then we name the best
- * core that this processor runs, unless the user has named one. */
-static void start_blas(void)
+const char *tx_blas_core(void) { return openblas_get_corename(); }
+
+const char *tx_blas_better_core(void)
 {
-    const char *core = pick(NULL)->blas_core;
-    if (core && gotoblas_dynamic_init && gotoblas_dynamic_quit && !getenv("OPENBLAS_CORETYPE") &&
-        strcmp(openblas_get_corename(), "Prescott") == 0) {
-        setenv("OPENBLAS_CORETYPE", core, 1);
-        gotoblas_dynamic_quit();
-        gotoblas_dynamic_init();
-        unsetenv("OPENBLAS_CORETYPE");
-    }
-    openblas_set_num_threads(1);
+    return strcmp(tx_blas_core(), "Prescott") == 0 ? pick(NULL)->blas_core : NULL;
 }
+
+static void start_blas(void) { openblas_set_num_threads(1); }
 
 static void choose(const choice *c)
 {

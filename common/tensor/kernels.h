@@ -16,6 +16,12 @@
 const char *tx_kernels_isa(void);
 tx_status   tx_kernels_start(void);                  /**< choose; implied by first use with the best supported set */
 
+/** The kernels that OpenBLAS has chosen: "SkylakeX". */
+const char *tx_blas_core(void);
+/** For a processor newer than itself OpenBLAS takes its slowest kernels, a fourth of the speed. Then: the value of
+ *  OPENBLAS_CORETYPE, read when the library is loaded, that serves this processor better; else NULL. */
+const char *tx_blas_better_core(void);
+
 /** C = alpha op(A) op(B) + beta C; C is [m,n], op(A) [m,k], op(B) [k,n]; row-major; C overlaps nothing. One-thread BLAS
  *  over fixed tiles of C's longer side. Sizes over INT_MAX abort. */
 void tx_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, real alpha, const real *a, size_t lda,

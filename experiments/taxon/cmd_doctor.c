@@ -6,6 +6,7 @@
 #include "common/tensor/parallel.h"
 #include "experiments/taxon/clock.h"
 #include "experiments/taxon/command.h"
+#include "experiments/taxon/environment.h"
 #include "experiments/taxon/schedule.h"
 #include <cblas.h>
 #include <dlfcn.h>
@@ -72,7 +73,7 @@ static void check_blas(doctor *d)
     bool found = dladdr(gemm.object, &info) != 0 && info.dli_fname;
     bool openblas = found && strstr(info.dli_fname, "openblas");
     snprintf(text, sizeof text, "cblas_sgemm is in %.200s; kernels for %s; %.0f GFLOP/s in one thread, %s 512x512",
-             found ? info.dli_fname : "the program itself", openblas_get_corename(), gemm_speed(),
+             found ? info.dli_fname : "the program itself", tx_blas_core(), gemm_speed(),
              sizeof(real) == 4 ? "float" : "double");
     if (openblas)
         good("BLAS", text);
@@ -87,8 +88,16 @@ static void check_environment(doctor *d)
     char text[TX_TEXT_MAX];
     bool any = false;
     for (char **e = environ; *e; e++) {
-        bool threads = strncmp(*e, "OPENBLAS_NUM_THREADS=", 21) == 0;
-        if ((strncmp(*e, "OPENBLAS_", 9) != 0 && strncmp(*e, "TAXON_ISA=", 10) != 0) || threads) continue;
+        if (strncmp(*e, "OPENBLAS_", 9) != 0 && strncmp(*e, "TAXON_ISA=", 10) != 0) continue;
+        char name[TX_NAME_MAX];
+        tx_copy_text(name, sizeof name, *e);
+        name[strcspn(name, "=")] = 0;
+        if (tx_environment_ours(name)) {
+            snprintf(text, sizeof text, "%.200s, set by taxon for this processor", *e);
+            good("environment", text);
+            continue;
+        }
+        if (strcmp(name, "OPENBLAS_NUM_THREADS") == 0) continue;
         any = true;
         snprintf(text, sizeof text, "%.200s is set: results have other last bits than without it", *e);
         warn(d, "environment", text);

@@ -1,4 +1,5 @@
 #include "experiments/taxon/command.h"
+#include "experiments/taxon/environment.h"
 #include "common/store/content.h"
 #include <fcntl.h>
 #include <gsl/gsl_errno.h>
@@ -23,6 +24,7 @@ static bool open_standard_streams(void)
 int main(int argc, char **argv)
 {
     if (!open_standard_streams()) return TX_ESYSTEM;
+    tx_environment_settle(argv);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     signal(SIGABRT, on_abort);

@@ -55,19 +55,6 @@ int tx_cores(void)
 
 static bool waits(const tx_job *j) { return j->state == TX_JOB_NEW || j->state == TX_JOB_RESUME; }
 
-/* The environment with one thread for BLAS; free(). The texts are borrowed. */
-static char **child_environment(void)
-{
-    static char blas[] = "OPENBLAS_NUM_THREADS=1";
-    size_t n = 0, k = 0;
-    while (environ[n]) n++;
-    char **env = tx_alloc(n + 2, sizeof *env);
-    for (size_t i = 0; i < n; i++)
-        if (strncmp(environ[i], blas, strcspn(blas, "=") + 1) != 0) env[k++] = environ[i];
-    env[k] = blas;
-    return env;
-}
-
 typedef struct pipes {
     int in[2], out[2];
 } pipes;
@@ -92,9 +79,7 @@ static int spawn(const state *s, const tx_job *j, const char *log, const pipes *
     posix_spawnattr_setpgroup(&attr, 0);
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
-    char **env = child_environment();
-    int error = posix_spawn(pid, "/proc/self/exe", &files, &attr, argv, env);
-    free(env);
+    int error = posix_spawn(pid, "/proc/self/exe", &files, &attr, argv, environ);
     posix_spawnattr_destroy(&attr);
     posix_spawn_file_actions_destroy(&files);
     return error;
