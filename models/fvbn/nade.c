@@ -26,9 +26,9 @@ typedef struct nade {
 static const tx_option options[] = {
     {"hidden", TX_OPT_INTS, offsetof(nade_config, hidden), "[500]", 1, 100000, NULL,
      "units of each hidden layer: one layer, or up to 8 where the order is agnostic",
-     "Larochelle & Murray 2011, section 6"},
+     "Larochelle & Murray 2011: 500 on MNIST"},
     {"order", TX_OPT_CHOICE, offsetof(nade_config, order), "fixed", 0, 0, "fixed|agnostic",
-     "train the density of one order by its likelihood, or a net for all orders", "Uria et al. 2014, section 3"},
+     "train the density of one order by its likelihood, or a net for all orders", "Uria et al. 2014"},
     {"order_seed", TX_OPT_INT, offsetof(nade_config, order_seed), "-1", -1, 2147483647, NULL,
      "the order that is evaluated and sampled: -1 raster, else names a permutation", NULL},
     {0},
@@ -283,7 +283,7 @@ static void draw_subset(void *ctx, size_t i)
     q->rest[i] = (real)((double)seen * log(2));
 }
 
-/** Unbiased for the mean over all orders of log p(x) (Uria et al. 2014, equation 8), [n,d] -> [n,1]. A seen variable
+/** Unbiased for the mean over all orders of log p(x) (Uria et al. 2014), [n,d] -> [n,1]. A seen variable
  * enters the Bernoulli sum with logit 0, that is as -log 2, which is given back. */
 static tx_var objective(const nade *s, tx_tape *t, tx_rng r, tx_var x)
 {
