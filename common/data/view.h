@@ -55,7 +55,8 @@ struct tx_view {
     char               note[TX_TEXT_MAX];                 /**< what was decided, one line, or "": where fixed draws come from,
                                                                coordinates without variation */
     uint8_t           *fixed[TX_N_SPLIT];                 /**< static_binarised draws [n,dim], else NULL */
-    char               sha256[TX_SHA256_TEXT];            /**< of valid and test as models are scored on them */
+    char               sha256[TX_SHA256_TEXT];            /**< of valid and test as models are scored on them, as float; logit's
+                                                               last bits differ where the processor fuses products and sums */
 };
 /** Options of a view: the `view:` key and its parameters. */
 typedef struct tx_view_config { int view; double lambda; } tx_view_config;
