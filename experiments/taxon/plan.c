@@ -123,11 +123,11 @@ static tx_status add_model(tx_plan *p, const scene *e, int k, const char *out)
     return TX_OK;
 }
 
-/* What a data set's reader had to say, each line once under the set's name. */
-static void add_note(tx_plan *p, const char *name, char *note)
+/* What a data set's reader had to say, each line once: several views read the same files. */
+static void add_note(tx_plan *p, char *note)
 {
     for (char *line = note, *rest = NULL; (line = strtok_r(line, "\n", &rest)); line = NULL)
-        tx_text_add(&p->note, "%s: %s\n", name, line);
+        if (!p->note.s || !strstr(p->note.s, line)) tx_text_add(&p->note, "%s\n", line);
 }
 
 static tx_status open_scene(tx_plan *p, const tx_comparison *c, int k, tx_setting **out)
@@ -138,7 +138,7 @@ static tx_status open_scene(tx_plan *p, const tx_comparison *c, int k, tx_settin
     if (!f) tx_no_memory("notes");
     tx_status s = tx_setting_open_data(out, &c->data[k].spec, f);
     if (fclose(f) != 0) tx_no_memory("notes");
-    if (!s) add_note(p, (*out)->data.name, note);
+    if (!s) add_note(p, note);
     free(note);
     if (s != TX_ECONFIG) return s;
     char why[TX_TEXT_MAX];
