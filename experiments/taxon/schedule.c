@@ -196,7 +196,8 @@ static void append_end(const tx_job *j)
     json_decref(end);
 }
 
-static void judge(tx_job *j, int status)
+/* told: this process had asked it to stop; it may not have been ready to hear that. */
+static void judge(tx_job *j, int status, bool told)
 {
     static const struct {
         int code;
@@ -207,6 +208,7 @@ static void judge(tx_job *j, int status)
     j->state = TX_JOB_FAILED;
     for (size_t i = 0; WIFEXITED(status) && i < TX_LEN(known); i++)
         if (WEXITSTATUS(status) == known[i].code) j->state = known[i].state;
+    if (WIFSIGNALED(status) && told) j->state = TX_JOB_STOPPED;
     if (WIFSIGNALED(status))
         snprintf(j->why, sizeof j->why, "ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
     else if (j->state == TX_JOB_FAILED)
@@ -221,7 +223,7 @@ static void end(state *s, child *c)
     close(c->fd);
     c->fd = -1;
     while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR) continue;
-    judge(c->job, status);
+    judge(c->job, status, s->told > 0);
     s->done++;
     if (c->job->state != TX_JOB_STOPPED) append_end(c->job);
     char took[16];
