@@ -762,7 +762,7 @@ static void test_determinism(void)
         check_determinism(&v);
         CHECK_TEXT(v.sha256, w.sha256);
         tx_view_close(&w);
-        tx_copy_text(d.sha256, sizeof d.sha256, "another");
+        tx_copy_text(d.name, sizeof d.name, "another");
         w = view_of(&d, grey_views[k], 1e-6);
         CHECK_TRUE((strcmp(v.sha256, w.sha256) != 0) == (v.ops->random || v.fixed[TX_TEST]));
         tx_view_close(&w);

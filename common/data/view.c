@@ -26,7 +26,7 @@ static tx_rng train_rng(uint64_t seed, uint64_t epoch)
 
 static tx_rng fixed_rng(const tx_view *v, tx_split s)
 {
-    const tx_rng data = tx_rng_named(tx_rng_root(0), v->data->sha256);
+    const tx_rng data = tx_rng_named(tx_rng_root(0), v->data->name);
     return tx_rng_named(tx_rng_named(data, v->ops->name), tx_split_name(s));
 }
 

@@ -68,7 +68,7 @@ tx_status tx_view_open(tx_view *out, const tx_dataset *data, const tx_view_confi
 void      tx_view_close(tx_view *v);
 /** Rows `row[0..n)` of a split into y[n,dim]; log_jacobian[n] may be NULL. TRAIN rows draw from
  *  fold(fold(named(root(seed), "view"), epoch), row); VALID and TEST ignore seed and epoch and draw from
- *  fold(named(named(named(root(0), data->sha256), view), split), row). Parallel over rows. */
+ *  fold(named(named(named(root(0), data->name), view), split), row): limits on rows change no noise. Parallel over rows. */
 void      tx_view_rows(const tx_view *v, tx_split s, uint64_t seed, uint64_t epoch, const uint32_t row[], size_t n,
                        real y[], double log_jacobian[]);
 /** Rows from..from+n-1 in stored order, the fixed realisation (for TRAIN: seed 0, epoch 0). */

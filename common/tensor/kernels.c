@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <threads.h>
 #include "common/tensor/kernels_isa.h"
 #include "common/tensor/parallel.h"
 
@@ -63,12 +62,9 @@ const char *tx_blas_better_core(void)
     return strcmp(tx_blas_core(), "Prescott") == 0 ? pick(NULL)->blas_core : NULL;
 }
 
-static void start_blas(void) { openblas_set_num_threads(1); }
-
 static void choose(const choice *c)
 {
-    static once_flag once = ONCE_FLAG_INIT;
-    call_once(&once, start_blas);
+    openblas_set_num_threads(1);
     atomic_store(&chosen, c);
 }
 
