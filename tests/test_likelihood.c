@@ -56,7 +56,63 @@ static const tx_model_ops generator = {.name = "generator",
                                        .options = none,
                                        .build = build,
                                        .sample = sample};
-const tx_model_ops *const tx_model_list[] = {&known, &generator, NULL};
+
+static void sample_nan(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
+{
+    sample(m, t, r, first, x);
+    if (first == 100) x.x[7] = NAN;
+}
+
+static tx_var impossible(tx_model *m, tx_tape *t, tx_var x) { return tx_affine(t, log_prob(m, t, x), 1, -INFINITY); }
+
+static tx_var impossible_elbo(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_var x)
+{
+    return tx_affine(t, elbo(m, t, r, first, x), 1, -INFINITY);
+}
+
+static const tx_model_ops broken = {.name = "broken",
+                                    .summary = "s",
+                                    .taxonomy_path = "test",
+                                    .spaces = TX_ON_REAL,
+                                    .options = none,
+                                    .build = build,
+                                    .log_prob = impossible,
+                                    .elbo = impossible_elbo,
+                                    .sample = sample_nan};
+
+/* Uniform on [0,1]^D as the view `shown` gives it: by the change of variables, its density there is |dx/dy|. */
+static const tx_view *shown;
+static const double *deviations(void) { return shown->moment + 3 * shown->space.dim; }
+static bool is_logit(void) { return strcmp(shown->ops->name, "logit") == 0; }
+
+static tx_var flat_log_prob(tx_model *m, tx_tape *t, tx_var y)
+{
+    (void)m;
+    double constant = 0;
+    for (int j = 0; j < DIM; j++) constant += is_logit() ? -log1p(-2 * shown->lambda) : log(deviations()[j]);
+    tx_var each = is_logit() ? tx_logistic_logp(t, y) : tx_sum_rows(t, tx_scale(t, y, 0));
+    return tx_affine(t, each, 1, (real)constant);
+}
+
+static void flat_sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor y)
+{
+    (void)m, (void)t;
+    tx_rng_uniform(r, first * DIM, tx_len(y), y.x);
+    for (size_t i = 0; i < tx_len(y); i++) {
+        double x = (double)y.x[i], a = shown->lambda + (1 - 2 * shown->lambda) * x;
+        y.x[i] = (real)(is_logit() ? log(a / (1 - a)) : (x - shown->moment[2 * DIM + i % DIM]) / deviations()[i % DIM]);
+    }
+}
+
+static const tx_model_ops flat = {.name = "flat",
+                                  .summary = "s",
+                                  .taxonomy_path = "test",
+                                  .spaces = TX_ON_REAL,
+                                  .options = none,
+                                  .build = build,
+                                  .log_prob = flat_log_prob,
+                                  .sample = flat_sample};
+const tx_model_ops *const tx_model_list[] = {&known, &generator, &broken, &flat, NULL};
 
 enum { N = 400 };
 static tx_dataset data;
@@ -89,8 +145,8 @@ static double truth(tx_split s, size_t i)
     return sum;
 }
 
-static tx_status run(const char *name, tx_model *m, const char *settings, tx_split s, size_t n, uint64_t seed,
-                     tx_estimate *e)
+static tx_status run_on(const tx_view *v, const char *name, tx_model *m, const char *settings, tx_split s, size_t n,
+                        uint64_t seed, tx_estimate *e)
 {
     const tx_estimator_ops *o = tx_estimator_find(name);
     unsigned char config[1024];
@@ -100,7 +156,13 @@ static tx_status run(const char *name, tx_model *m, const char *settings, tx_spl
     tx_option_set set = {o->options, config};
     CHECK_OK(tx_options_parse(&set, 1, y, "test", NULL));
     tx_yaml_free(y);
-    return o->run(config, m, &view, s, n, tx_rng_root(seed), NULL, NULL, e);
+    return o->run(config, m, v, s, n, tx_rng_root(seed), NULL, NULL, e);
+}
+
+static tx_status run(const char *name, tx_model *m, const char *settings, tx_split s, size_t n, uint64_t seed,
+                     tx_estimate *e)
+{
+    return run_on(&view, name, m, settings, s, n, seed, e);
 }
 
 static void test_exact(void)
@@ -202,7 +264,7 @@ static void test_parzen(void)
 static void test_parzen_bias(void)
 {
     tx_estimate e;
-    double      bias = 0, ratio = 1 + 4 / (spread * spread);
+    double bias = 0, ratio = 1 + 4 / (spread * spread);
     CHECK_OK(run("parzen", model, "{n_sample: 20000, sigma_min: 2, sigma_max: 2, n_sigma: 1}", TX_TEST, 0, 7, &e));
     for (size_t i = 0; i < N; i++) bias += (e.log_likelihood[i] - truth(TX_TEST, i)) / N;
     CHECK_NEAR(bias, -0.5 * DIM * (log(ratio) + 1 / ratio - 1), 0.12);
@@ -244,6 +306,66 @@ static void test_applicability(void)
     CHECK_HAS(tx_last_error(), "sigma_max 1 is less than sigma_min 2");
 }
 
+/* What is not finite is refused: a clipped distance of NaN would be the best of all, and averages hide the row. */
+static void test_not_finite(void)
+{
+    static const char *const name[] = {"exact", "elbo", "parzen"};
+    static const char *const says[] = {"test row 0 is -inf", "test row 0 is -inf", "samples are not all finite"};
+    tx_model *m;
+    CHECK_OK(tx_model_new(&m, &broken, NULL, &view.space, 1));
+    for (size_t i = 0; i < TX_LEN(name); i++) {
+        tx_estimate e = {0};
+        CHECK_INT(run(name[i], m, "{}", TX_TEST, 0, 1, &e), TX_EDIVERGED);
+        CHECK_HAS(tx_last_error(), says[i]);
+        tx_estimate_free(&e);
+    }
+    tx_model_free(m);
+}
+
+/* Rows as [0,1] data against the model's samples as such: no number depends on the view's own unit. */
+static void check_units(const tx_view *v, tx_model *m)
+{
+    enum { SAMPLES = 300 };
+    tx_estimate e;
+    real *s = tx_alloc(SAMPLES * DIM, sizeof *s), *x = tx_alloc(N * DIM, sizeof *x);
+    CHECK_OK(run_on(v, "exact", m, "{}", TX_TEST, 0, 1, &e));
+    for (size_t i = 0; i < N; i++) CHECK_NEAR(e.log_likelihood[i], 0, 2e-4);
+    CHECK_NEAR(e.bits_per_dim, 8, 1e-4);
+    tx_estimate_free(&e);
+    CHECK_OK(run_on(v, "parzen", m, "{n_sample: 300, sigma_min: 0.1, sigma_max: 0.1, n_sigma: 1}", TX_TEST, 0, 3, &e));
+    tx_rng_uniform(tx_rng_named(tx_rng_root(3), "parzen"), 0, SAMPLES * DIM, s);
+    tx_view_range(v, TX_TEST, 0, N, x, NULL);
+    v->ops->invert(v, N, x, x);
+    for (size_t i = 0; i < N; i++) CHECK_NEAR(e.log_likelihood[i], naive_parzen(x + i * DIM, s, SAMPLES, 0.1), 1e-3);
+    tx_estimate_free(&e);
+    free(s), free(x);
+}
+
+static void test_units(void)
+{
+    static const char *const name[] = {"logit", "standardised"};
+    tx_dataset grey = {.name = "grey", .type = TX_LEVELS, .levels = 256, .dim = DIM};
+    for (int s = 0; s < TX_N_SPLIT; s++) {
+        uint8_t *level = tx_alloc(N * DIM, 1);
+        for (size_t i = 0; i < N * DIM; i++)
+            level[i] = (uint8_t)(256 * tx_rng_uniform1(tx_rng_fold(tx_rng_root(4), (uint64_t)s), i));
+        grey.split[s].n = N, grey.split[s].level = level, grey.memory[s] = level;
+    }
+    for (size_t k = 0; k < TX_LEN(name); k++) {
+        tx_view_config c = {.lambda = 0.01};
+        tx_view v;
+        tx_model *m;
+        while (strcmp(tx_view_list[c.view]->name, name[k]) != 0) c.view++;
+        CHECK_OK(tx_view_open(&v, &grey, &c));
+        shown = &v;
+        CHECK_OK(tx_model_new(&m, &flat, NULL, &v.space, 1));
+        check_units(&v, m);
+        tx_model_free(m);
+        tx_view_close(&v);
+    }
+    tx_dataset_close(&grey);
+}
+
 static void test_kinds(void)
 {
     for (int k = 0; k < TX_N_KIND; k++) {
@@ -272,6 +394,8 @@ int main(void)
         {"parzen is biased by its smoothing", test_parzen_bias},
         {"parzen's errors are those of repeats", test_parzen_error},
         {"what applies to what", test_applicability},
+        {"what is not finite", test_not_finite},
+        {"the data's unit through logit and standardised", test_units},
         {"kinds and signs", test_kinds},
         {"clean up", finish},
     };

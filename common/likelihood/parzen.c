@@ -90,7 +90,7 @@ static void distances(const kernels *k, const tx_view *v, tx_split s, size_t fro
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < k->n; j++) {
             real d = (real)((double)distance[i * k->n + j] + square[i] + k->square[j]);
-            distance[i * k->n + j] = d > 0 ? d : 0;
+            distance[i * k->n + j] = d < 0 ? 0 : d;
         }
 }
 
@@ -179,6 +179,10 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
     if (c->sigma_max < c->sigma_min)
         return tx_fail(TX_ECONFIG, "parzen: sigma_max %g is less than sigma_min %g", c->sigma_max, c->sigma_min);
     kernels k = draw_kernels(m, v, (size_t)c->n_sample, tx_rng_named(r, "parzen"));
+    if (!tx_vec_finite(k.n * k.dim, k.x)) {
+        free_kernels(&k);
+        return tx_fail(TX_EDIVERGED, "parzen: the model's samples are not all finite");
+    }
     real *x = tx_alloc(ROWS * k.dim, sizeof *x), *distance = tx_alloc(ROWS * k.n, sizeof *distance);
     real *scaled = tx_alloc(ROWS * k.n, sizeof *scaled);
     double *influence = tx_alloc(k.n, sizeof *influence);

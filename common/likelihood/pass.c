@@ -32,9 +32,9 @@ tx_status tx_score_rows(tx_model *m, const tx_view *v, tx_split s, size_t n, tx_
         tx_model_evaluate(m, tape, score, r, i, tx_matrix(x, rows, dim), value + i);
         for (size_t j = 0; j < rows && status == TX_OK; j++) {
             value[i + j] += jacobian[j];
-            if (isnan(value[i + j]))
-                status = tx_fail(TX_EDIVERGED, "the log-likelihood of %s row %zu is not a number", tx_split_name(s),
-                                 i + j);
+            if (!isfinite(value[i + j]))
+                status = tx_fail(TX_EDIVERGED, "the log-likelihood of %s row %zu is %g", tx_split_name(s), i + j,
+                                 value[i + j]);
         }
         if (progress) progress(ctx, (double)(i + rows) / (double)n);
     }

@@ -3,7 +3,7 @@
 #define TX_LIKELIHOOD_PASS_H
 #include "common/likelihood/estimator.h"
 /** value[i] = score of row i in the data's unit (log-Jacobians added), rows 0..n-1; noise of row i is (r, i).
- * TX_EDIVERGED names the first row whose value is NaN. */
+ * TX_EDIVERGED names the first row whose value is not finite. */
 tx_status tx_score_rows(tx_model *m, const tx_view *v, tx_split s, size_t n, tx_score score, tx_rng r,
                         void (*progress)(void *ctx, double share), void *ctx, double value[]);
 /** n = 0 means the whole split; more than it has is cut to it. */
