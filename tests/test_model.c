@@ -177,6 +177,14 @@ static void test_config(void)
     CHECK_INT(tx_train_parse(&c, y, "test"), TX_ECONFIG); /* a key of another optimiser */
     CHECK_HAS(tx_last_error(), "beta1");
     tx_yaml_free(y);
+    static const char *const geometric[] = {"{schedule: exponential, final_learning_rate: 0}",
+                                            "{learning_rate: 0, schedule: exponential}"};
+    for (size_t i = 0; i < TX_LEN(geometric); i++) { /* a geometric way to or from 0 does not exist */
+        CHECK_OK(tx_yaml_parse(geometric[i], strlen(geometric[i]), "test", &y));
+        CHECK_INT(tx_train_parse(&c, y, "test"), TX_ECONFIG);
+        CHECK_HAS(tx_last_error(), "rates above 0");
+        tx_yaml_free(y);
+    }
     CHECK_OK(tx_yaml_parse(good, strlen(good), "test", &y));
     CHECK_OK(tx_train_parse(&c, y, "test"));
     tx_yaml_free(y);

@@ -39,6 +39,16 @@ static const tx_optim_ops *optimizer(const tx_train_config *c)
     return o;
 }
 
+/* The default is constant: an exponential schedule stands in the map. */
+static tx_status check_schedule(const tx_train_config *c, const tx_yaml *map, const char *origin)
+{
+    if (c->schedule != TX_SCHEDULE_EXPONENTIAL || (c->learning_rate > 0 && c->final_learning_rate > 0)) return TX_OK;
+    return tx_yaml_fail(tx_yaml_get(map, "schedule"), origin,
+                        "an exponential schedule needs rates above 0, found learning_rate %g and final_learning_rate "
+                        "%g: use 'linear' or 'cosine' to end at 0",
+                        c->learning_rate, c->final_learning_rate);
+}
+
 tx_status tx_train_parse(tx_train_config *c, const tx_yaml *map, const char *origin)
 {
     tx_train_config parsed;
@@ -56,6 +66,7 @@ tx_status tx_train_parse(tx_train_config *c, const tx_yaml *map, const char *ori
     if (map) {
         tx_option_set set[] = {{tx_train_options, &parsed}, {o->options, parsed.optim_config}};
         TX_TRY(tx_options_parse(set, 2, map, origin, NULL));
+        TX_TRY(check_schedule(&parsed, map, origin));
     }
     *c = parsed;
     return TX_OK;
