@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MESSAGE_MAX = 2048, ALIGNMENT = 64 };
@@ -107,6 +108,13 @@ char *tx_strdup(const char *s)
 {
     size_t n = strlen(s) + 1;
     return memcpy(tx_alloc(n, 1), s, n);
+}
+
+double tx_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* Case and the kind of dash never make two names different. */

@@ -65,6 +65,8 @@ bool tx_copy_text(char *dst, size_t dst_size, const char *src);
  *  neighbours counts as one edit, case and '-' for '_' as none; the first of equals wins. */
 const char *tx_nearest(const char *word, const char *const candidate[]);
 
+double tx_now(void); /**< seconds of a clock that never steps back: for durations and deadlines */
+
 #define TX_LEN(array) (sizeof(array) / sizeof *(array))
 enum { TX_NAME_MAX = 128, TX_TEXT_MAX = 1024 };
 #endif

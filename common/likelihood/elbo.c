@@ -34,7 +34,7 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
                      void (*progress)(void *ctx, double share), void *ctx, tx_estimate *out)
 {
     const elbo_config *c = config;
-    double start = tx_seconds(), repeats = c->n_repeat;
+    double start = tx_now(), repeats = c->n_repeat;
     tx_estimate e;
     n = tx_rows_asked(v, s, n);
     tx_estimate_init(&e, "elbo", v, s, n, true);
@@ -59,7 +59,7 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
     for (size_t i = 0; i < n; i++) e.std_error[i] = sqrt(square[i] / (repeats - 1) / repeats);
     tx_estimate_summarise(&e, v);
     e.model_evaluations = (double)n * repeats;
-    e.seconds = tx_seconds() - start;
+    e.seconds = tx_now() - start;
     *out = e;
     return TX_OK;
 }

@@ -11,7 +11,7 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
                      void (*progress)(void *ctx, double share), void *ctx, tx_estimate *out)
 {
     (void)config;
-    double start = tx_seconds();
+    double start = tx_now();
     tx_estimate e;
     n = tx_rows_asked(v, s, n);
     tx_estimate_init(&e, "exact", v, s, n, false);
@@ -22,7 +22,7 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
     }
     tx_estimate_summarise(&e, v);
     e.model_evaluations = (double)n;
-    e.seconds = tx_seconds() - start;
+    e.seconds = tx_now() - start;
     *out = e;
     return TX_OK;
 }

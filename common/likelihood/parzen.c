@@ -42,11 +42,14 @@ typedef struct kernels {
     double *centre; /* [dim] */
 } kernels;
 
-/* Rows in the data's unit, centred; square[i] = |row|^2. */
-static void centre_rows(const tx_view *v, const double centre[], size_t n, real *x, double *square)
+static void to_data_unit(const tx_view *v, size_t n, real *x)
 {
-    size_t d = v->space.dim;
     if (v->ops->invert) v->ops->invert(v, n, x, x);
+}
+
+/* square[i] = |row|^2 of the centred row. */
+static void centre_rows(size_t n, size_t d, const double centre[], real *x, double *square)
+{
     for (size_t i = 0; i < n; i++) {
         square[i] = 0;
         for (size_t j = 0; j < d; j++) {
@@ -61,20 +64,12 @@ static kernels draw_kernels(tx_model *m, const tx_view *v, size_t n, tx_rng r)
     size_t d = v->space.dim;
     kernels k = {n, d, tx_alloc(n * d, sizeof(real)), tx_alloc(n, sizeof(double)), tx_alloc(d, sizeof(double))};
     tx_tape *t = tx_tape_new(1 << 20);
-    double *zero = tx_alloc(d, sizeof *zero);
     tx_model_sample(m, t, r, 0, n, false, k.x);
     tx_tape_free(t);
-    centre_rows(v, zero, n, k.x, k.square); /* to the data's unit only */
+    to_data_unit(v, n, k.x);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < d; j++) k.centre[j] += (double)k.x[i * d + j] / (double)n;
-    for (size_t i = 0; i < n; i++) {
-        k.square[i] = 0;
-        for (size_t j = 0; j < d; j++) {
-            k.x[i * d + j] = (real)((double)k.x[i * d + j] - k.centre[j]);
-            k.square[i] += (double)k.x[i * d + j] * (double)k.x[i * d + j];
-        }
-    }
-    free(zero);
+    centre_rows(n, d, k.centre, k.x, k.square);
     return k;
 }
 
@@ -85,7 +80,8 @@ static void distances(const kernels *k, const tx_view *v, tx_split s, size_t fro
 {
     double square[ROWS];
     tx_view_range(v, s, from, rows, x, NULL);
-    centre_rows(v, k->centre, rows, x, square);
+    to_data_unit(v, rows, x);
+    centre_rows(rows, k->dim, k->centre, x, square);
     tx_gemm(false, true, rows, k->n, k->dim, -2, x, k->dim, k->x, k->dim, 0, distance, k->n);
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < k->n; j++) {
@@ -175,7 +171,7 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
                      void (*progress)(void *ctx, double share), void *ctx, tx_estimate *out)
 {
     const parzen_config *c = config;
-    double start = tx_seconds();
+    double start = tx_now();
     if (c->sigma_max < c->sigma_min)
         return tx_fail(TX_ECONFIG, "parzen: sigma_max %g is less than sigma_min %g", c->sigma_max, c->sigma_min);
     kernels k = draw_kernels(m, v, (size_t)c->n_sample, tx_rng_named(r, "parzen"));
@@ -204,7 +200,7 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
     tx_estimate_summarise(&e, v);
     e.mc_error = influence_error(k.n, influence, n);
     e.model_evaluations = (double)k.n;
-    e.seconds = tx_seconds() - start;
+    e.seconds = tx_now() - start;
     free(x), free(distance), free(scaled), free(influence), free_kernels(&k);
     *out = e;
     return TX_OK;

@@ -1,7 +1,6 @@
 #include "common/likelihood/pass.h"
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { ROWS = 200 };
 
@@ -9,13 +8,6 @@ size_t tx_rows_asked(const tx_view *v, tx_split s, size_t n)
 {
     size_t all = v->data->split[s].n;
     return n == 0 || n > all ? all : n;
-}
-
-double tx_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 tx_status tx_score_rows(tx_model *m, const tx_view *v, tx_split s, size_t n, tx_score score, tx_rng r,

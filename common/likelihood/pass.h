@@ -8,5 +8,4 @@ tx_status tx_score_rows(tx_model *m, const tx_view *v, tx_split s, size_t n, tx_
                         void (*progress)(void *ctx, double share), void *ctx, double value[]);
 /** n = 0 means the whole split; more than it has is cut to it. */
 size_t tx_rows_asked(const tx_view *v, tx_split s, size_t n);
-double tx_seconds(void); /**< monotonic clock */
 #endif

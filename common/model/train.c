@@ -2,7 +2,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { VALID_ROWS = 200 }; /* rows of one validation pass */
 
@@ -99,13 +98,6 @@ struct tx_trainer {
     tx_metrics sum;           /* of this epoch, weighted by rows */
     real *best[TX_MAX_NETS];  /* copies of the nets' blocks */
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 tx_status tx_trainer_new(tx_trainer **out, tx_model *m, const tx_view *v, const tx_train_config *c, uint64_t seed)
 {
@@ -274,7 +266,7 @@ static tx_status end_epoch(tx_trainer *t)
 tx_status tx_trainer_advance(tx_trainer *t, bool *epoch_done)
 {
     TX_REQUIRE(!t->state.finished, "training has finished at epoch %llu", (unsigned long long)t->state.epoch);
-    double start = now();
+    double start = tx_now();
     *epoch_done = false;
     if (t->m->ops->fit)
         TX_TRY(t->m->ops->fit(t->m, t->v, t->seed));
@@ -284,7 +276,7 @@ tx_status tx_trainer_advance(tx_trainer *t, bool *epoch_done)
         TX_TRY(end_epoch(t));
         *epoch_done = true;
     }
-    t->state.seconds += now() - start;
+    t->state.seconds += tx_now() - start;
     return TX_OK;
 }
 

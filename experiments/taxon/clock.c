@@ -10,13 +10,6 @@ static const struct {
     double seconds;
 } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
 
-double tx_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 void tx_utc(char out[32])
 {
     time_t t = time(NULL);

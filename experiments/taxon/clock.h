@@ -2,7 +2,6 @@
 #ifndef TX_TAXON_CLOCK_H
 #define TX_TAXON_CLOCK_H
 #include "common/base/base.h"
-double tx_now(void);       /**< seconds of a clock that never steps back */
 void tx_utc(char out[32]); /**< "2026-01-31T12:00:00Z" */
 /** "90", "90s", "55m", "2h", "1d" as seconds > 0; TX_EUSAGE. */
 tx_status tx_duration(const char *text, double *seconds);
