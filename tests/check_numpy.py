@@ -2,11 +2,12 @@
 """Evaluates the densities of stored runs again, from the formulas of models/*/README.md and the numbers in the file
 alone, in float64: an independent witness of what result.h5 says.
 
-    check_numpy.py RESULT.h5 [...]              exact log-likelihoods within 1e-5 max(|LL|, D) of each row (1e-9 where the
-                                                parameters are float64); lower bounds against draws of its own; means,
-                                                errors and bits per dimension; log-likelihoods of the stored samples
-    check_numpy.py --self-test [RESULT.h5 ...]  the formulas themselves (densities sum to 1), then that changes of the
-                                                weights of each file, one at a time, fail the check
+    check_numpy.py RESULT.h5 [...]
+        exact log-likelihoods within 1e-5 max(|LL|, D) of each row (1e-9 where the parameters are float64); lower bounds
+        against draws of its own; means, errors and bits per dimension; log-likelihoods of the stored samples
+    check_numpy.py --self-test [RESULT.h5 ...]
+        the formulas themselves (densities sum to 1), then that changes of the weights of each file, one at a time, fail
+        the check
 
 Letters: n rows, D variables, K levels, L latent samples a bound."""
 import itertools
@@ -248,8 +249,8 @@ def check_exact(run, what, x, jacobian, ll):
 
 
 def check_bound(run, what, x, jacobian, ll, stderr, repeats):
-    """The stored means of `repeats` draws a row and their errors, against own draws. The spread comes from the own draws,
-    of which there are more; the mean of few skewed draws strays farther (Cornish & Fisher 1938)."""
+    """The stored means of `repeats` draws a row and their errors, against own draws, which also give the spread. The
+    mean of few skewed draws strays farther (Cornish & Fisher 1938)."""
     random = np.random.default_rng(20160719)
     own = np.stack([BOUND[run.model](run, x, random) for _ in range(REPEATS)]) + jacobian
     mean, centred = own.mean(0), own - own.mean(0)
@@ -336,8 +337,8 @@ def verdict(path):
 
 
 def noticed(run, file, key):
-    """Does some single entry of a weight, 0.05 larger, fail the check? Not every entry can: pixels that are always 0 have
-    weights that never count. A bound hides small changes in its noise: there the whole weight moves, by 0.5."""
+    """Does some single entry of a weight, 0.05 larger, fail the check? Not every entry can: a pixel that is always 0
+    has weights that never count. A bound hides small changes in its noise: there the whole weight moves, by 0.5."""
     weight = run.weights[key]
     flat = weight.reshape(-1)
     for entry in np.random.default_rng(0).permutation(flat.size)[:100]:
@@ -403,7 +404,8 @@ def tiny_discrete(random):
 
 def tiny_continuous(random):
     """Models of the plane."""
-    heads = {f"net__{kind}_{head}": (rows, 6) for head in ("logit", "mean", "log_sd") for kind, rows in (("w", 5), ("b", 1))}
+    heads = {f"net__{kind}_{head}": (rows, 6)
+             for head in ("logit", "mean", "log_sd") for kind, rows in (("w", 5), ("b", 1))}
     mixture = {"hidden": [5], "activation": "sigmoid", "components": 3, "min_log_sd": -1.5}
     narrow = {key: 0.4 * value for key, value in drawn(random, net__w0=(2, 5), net__b0=(1, 5), **heads).items()}
     yield Run("made_mog", mixture, narrow, 2)
@@ -417,8 +419,8 @@ def tiny_continuous(random):
 
 
 def linear_vae_gap(random):
-    """A linear VAE with the true posterior is probabilistic PCA: its bound is exact (Tipping & Bishop 1999). Returns the
-    mean distance in Monte Carlo errors. A diagonal posterior needs orthogonal columns."""
+    """A linear VAE with the true posterior is probabilistic PCA: its bound is exact (Tipping & Bishop 1999). Returns
+    the mean distance in Monte Carlo errors. A diagonal posterior needs orthogonal columns."""
     sigma, w, b = 0.7, np.linalg.qr(random.standard_normal((5, 2)))[0] * [1.3, 0.6], random.standard_normal((1, 5))
     precision = 1 + (w**2).sum(0) / sigma**2
     to_mu = w / sigma**2 / precision
@@ -430,7 +432,8 @@ def linear_vae_gap(random):
     bound = np.stack([vae(run, x, random) for _ in range(2000)]).mean(1)
     covariance = w @ w.T + sigma**2 * np.eye(5)
     centred = x - b
-    truth = -0.5 * (np.linalg.slogdet(2 * np.pi * covariance)[1] + (centred * np.linalg.solve(covariance, centred.T).T).sum(1))
+    squares = (centred * np.linalg.solve(covariance, centred.T).T).sum(1)
+    truth = -0.5 * (np.linalg.slogdet(2 * np.pi * covariance)[1] + squares)
     return abs(bound.mean() - truth.mean()) / (bound.std() / np.sqrt(len(bound)))
 
 

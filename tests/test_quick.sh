@@ -1,7 +1,7 @@
 #!/bin/bash
 # The quick comparison at tiny size, through the command: test_quick.sh TAXON. The same content for 1 and 2 threads, and
-# files, table and pictures that programs which share no code with the command find right. Data sets of the configuration
-# that are not installed are left out; two built-in ones are added.
+# files, table and pictures that programs which share no code with the command find right. Data sets of the
+# configuration that are not installed are left out; two built-in ones are added.
 set -u
 taxon=$(realpath "$1")
 tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -40,10 +40,11 @@ done < <("$taxon" config "$config" | awk '/^[a-z]/ { inside = /^datasets:/ }
     inside && $1 == "view:" { print name, $2 }')
 sets+="{name: bars, $rows}, {name: grid, $rows}"
 
+parzen='{estimator: parzen, n_sample: 200, n_valid: 50}'
 run() {
     "$taxon" run "$config" --out "$1" --threads "$2" --jobs "$3" --progress none "datasets=[$sets]" train.batch=50 \
         train.max_steps=40 \
-        'evaluate.estimators=[exact, {estimator: elbo, n_repeat: 300}, {estimator: parzen, n_sample: 200, n_valid: 50}]' \
+        "evaluate.estimators=[exact, {estimator: elbo, n_repeat: 300}, $parzen]" \
         evaluate.n_sample=70
 }
 judge "1 thread" run "one thread" 1 2
