@@ -55,7 +55,7 @@ Y
 cat >long.yaml <<'Y'
 seeds: [0]
 datasets: [{name: bars, n_train: 1000, n_valid: 100, n_test: 100}]
-train: {epochs: 100000, max_steps: 15000, batch: 10}
+train: {epochs: 100000, max_steps: 30000, batch: 10}
 models: [{model: made, hidden: [32]}]
 evaluate: {n_sample: 20}
 Y
@@ -237,17 +237,22 @@ ended() { wait "$pid"; local rc=$?; if [ $rc -eq "$2" ]; then ok; else fail "$1:
 result=bars-raw/made/seed-0/result.h5
 
 check "uninterrupted" 0 -- run long.yaml --out whole --reproducible --progress none
-start stop 3
+start stop 50
 kill -TERM "$pid"
 ended "SIGTERM" 75
 there "SIGTERM" stop/bars-raw/made/seed-0/checkpoint.h5
 check "status of a stopped run" 0 -- status stop
 holds "status of a stopped run" "checkpointed"
 before=$(epochs stop)
+metrics=stop/bars-raw/made/seed-0/metrics.jsonl
+inode=$(stat -c %i $metrics)
 start stop 1
+# A resuming run replaces this file by what its checkpoint holds.
+for _ in $(seq 1 500); do [ "$(stat -c %i $metrics)" != "$inode" ] && break; sleep 0.01; done
+after=$(epochs stop)
 kill -INT "$pid"
 ended "SIGINT after resuming" 75
-if [ "$(epochs stop)" -ge "$before" ]; then ok; else fail "the run did not go on from its checkpoint"; fi
+if [ "$after" -ge "$before" ]; then ok; else fail "the run did not go on from its checkpoint"; fi
 start stop $(($(epochs stop) + 2))
 "$taxon" status stop >out.txt
 holds "status of a run under way" "running"
