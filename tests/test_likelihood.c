@@ -256,6 +256,11 @@ static void test_parzen(void)
         CHECK_NEAR(e.log_likelihood[i], naive_parzen(row, s, SAMPLES, chosen), 2e-4);
     }
     CHECK_HAS(e.evaluated_model, "sample + N(0, ");
+    CHECK_TRUE(!strstr(e.evaluated_model, "edge"));
+    tx_estimate_free(&e);
+    CHECK_OK(run("parzen", model, "{n_sample: 200, sigma_min: 5, sigma_max: 9, n_sigma: 3, n_valid: 50}", TX_TEST, 40,
+                 7, &e));
+    CHECK_TEXT(e.evaluated_model, "sample + N(0, 5^2 I) (at the edge of the bandwidths tried)");
     tx_estimate_free(&e);
     free(s), tx_tape_free(t);
 }

@@ -157,8 +157,10 @@ static double influence_error(size_t n, const double influence[], size_t rows)
 
 static void describe(const tx_model *m, double sigma, const parzen_config *c, size_t n_valid, tx_estimate *e)
 {
-    snprintf(e->evaluated_model, sizeof e->evaluated_model, "%s + N(0, %.4g^2 I)",
-             m->ops->log_prob || m->ops->elbo ? "sample" : "G(z)", sigma);
+    bool edge = c->n_sigma > 1 && (sigma == sigma_at(c, 0) || sigma == sigma_at(c, c->n_sigma - 1));
+    snprintf(e->evaluated_model, sizeof e->evaluated_model, "%s + N(0, %.4g^2 I)%s",
+             m->ops->log_prob || m->ops->elbo ? "sample" : "G(z)", sigma,
+             edge ? " (at the edge of the bandwidths tried)" : "");
     json_object_set_new(e->settings, "sigma", json_real(sigma));
     json_object_set_new(e->settings, "sigma_min", json_real(c->sigma_min));
     json_object_set_new(e->settings, "sigma_max", json_real(c->sigma_max));

@@ -147,8 +147,8 @@ static sheet make_sheet(const tx_board_block *b, const style *y)
 
 static void heading(const tx_board_block *b, tx_text *t)
 {
-    tx_text_add(t, "%s, %s: %s measure, %s split, %zu examples", b->dataset, b->view, b->measure, b->split,
-                b->n_example);
+    tx_text_add(t, "%s, %s: %s measure, %s split", b->dataset, b->view, b->measure, b->split);
+    if (b->n_example) tx_text_add(t, ", %zu examples", b->n_example);
 }
 
 /* What the signs and the errors mean: only those that are there. */

@@ -200,28 +200,50 @@ static tx_board_block make_block(span v, tx_split s)
     return b;
 }
 
-/* Something other than the model itself was evaluated: below the table, once. */
+enum { REMARK_WIDTH = 100 };
+
+/* Where an estimator evaluated something other than the model itself, say what: one remark for each block and
+ * estimator. */
+static void add_remark(tx_board *b, const tx_board_block *block, const char *estimator)
+{
+    tx_text t = {0};
+    size_t line = 0;
+    for (int k = 0; k < block->n_row; k++)
+        for (int c = 0; c < block->row[k].n_cell; c++) {
+            const tx_board_cell *cell = &block->row[k].cell[c];
+            if (strcmp(cell->estimator, estimator) != 0 || !*cell->evaluated_model ||
+                strcmp(cell->evaluated_model, "model") == 0)
+                continue;
+            if (!t.len)
+                tx_text_add(&t, "%s on %s, %s evaluates not the model itself but", estimator, block->dataset,
+                            block->view);
+            else
+                tx_text_add(&t, ";");
+            bool full = t.len - line + strlen(block->row[k].label) + strlen(cell->evaluated_model) > REMARK_WIDTH;
+            if (full) line = t.len;
+            tx_text_add(&t, "%s%s: %s", full ? "\n  " : " ", block->row[k].label, cell->evaluated_model);
+        }
+    if (!t.len) return;
+    tx_text_add(&t, ".");
+    size_t n = (size_t)b->n_remark++;
+    b->remark = tx_realloc(b->remark, n, n + 1, sizeof *b->remark);
+    b->remark[n] = t.s;
+}
+
 static void add_remarks(tx_board *b)
 {
-    for (int i = 0; i < b->n_block; i++)
-        for (int k = 0; k < b->block[i].n_row; k++)
-            for (int c = 0; c < b->block[i].row[k].n_cell; c++) {
-                const tx_board_row *r = &b->block[i].row[k];
-                const tx_board_cell *cell = &r->cell[c];
-                if (!*cell->evaluated_model || strcmp(cell->evaluated_model, "model") == 0) continue;
-                tx_text t = {0};
-                tx_text_add(&t, "%s of %s on %s, %s: evaluated is %s, not the model itself.", cell->estimator, r->label,
-                            b->block[i].dataset, b->block[i].view, cell->evaluated_model);
-                bool there = false;
-                for (int q = 0; q < b->n_remark; q++) there |= strcmp(b->remark[q], t.s) == 0;
-                if (there) {
-                    tx_text_free(&t);
-                    continue;
-                }
-                size_t n = (size_t)b->n_remark++;
-                b->remark = tx_realloc(b->remark, n, n + 1, sizeof *b->remark);
-                b->remark[n] = t.s;
+    for (int i = 0; i < b->n_block; i++) {
+        const tx_board_block *block = &b->block[i];
+        for (int k = 0; k < block->n_row; k++)
+            for (int c = 0; c < block->row[k].n_cell; c++) {
+                const char *name = block->row[k].cell[c].estimator;
+                bool first = true; /* in the block: so that each estimator is remarked on once */
+                for (int q = 0; q <= k; q++)
+                    for (int r = 0; r < (q < k ? block->row[q].n_cell : c); r++)
+                        first &= strcmp(block->row[q].cell[r].estimator, name) != 0;
+                if (first) add_remark(b, block, name);
             }
+    }
 }
 
 static void add_block(tx_board *b, span v, tx_split s)
