@@ -215,7 +215,7 @@ static void test_unfit(void)
     counting.measure = TX_COUNTING, counting.levels = 2;
     CHECK_TRUE(!tx_model_unfit(&plain, &view.space, reason, sizeof reason));
     CHECK_HAS(tx_model_unfit(&plain, &counting, reason, sizeof reason),
-              "plain is a model of real values; this view has binary values (counting measure)");
+              "defined on real values, not on binary values (counting measure)");
     tx_model *m = NULL;
     CHECK_INT(tx_model_new(&m, &plain, NULL, &counting, 1), TX_ECONFIG);
     CHECK_TRUE(m == NULL);

@@ -35,8 +35,7 @@ const char *tx_model_unfit(const tx_model_ops *ops, const tx_space *space, char 
         }
         if (kind == kinds[i].kind) tx_copy_text(has, sizeof has, kinds[i].text);
     }
-    snprintf(buf, size, "%s is a model of %s; this view has %s (%s measure)", ops->name, wants, has,
-             tx_measure_name(space->measure));
+    snprintf(buf, size, "defined on %s, not on %s (%s measure)", wants, has, tx_measure_name(space->measure));
     return buf;
 }
 
@@ -44,7 +43,7 @@ tx_status tx_model_new(tx_model **out, const tx_model_ops *ops, const void *conf
                        uint64_t seed)
 {
     char reason[256];
-    if (tx_model_unfit(ops, space, reason, sizeof reason)) return tx_fail(TX_ECONFIG, "%s", reason);
+    if (tx_model_unfit(ops, space, reason, sizeof reason)) return tx_fail(TX_ECONFIG, "%s: %s", ops->name, reason);
     tx_model *m = tx_alloc(1, sizeof *m);
     m->ops = ops;
     m->space = space;

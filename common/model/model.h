@@ -76,7 +76,7 @@ struct tx_model {
 extern const tx_model_ops *const tx_model_list[];
 const tx_model_ops *tx_model_find(const char *name);      /**< NULL if there is none */
 
-/** NULL if the model can be trained on this space, else the reason ("nice needs a density: 'binarised' is counting"). */
+/** NULL if the model can be trained on this space, else the reason: "defined on real values, not on binary values (counting measure)". */
 const char *tx_model_unfit(const tx_model_ops *ops, const tx_space *space, char *buf, size_t size);
 /** Build and initialise from stream named(root(seed), "init"). `config` (ops->config_size) is copied; `space` must outlive
  *  the model. TX_ECONFIG from ops->check; *out untouched then. */

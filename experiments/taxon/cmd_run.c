@@ -92,6 +92,12 @@ static tx_status report(const request *q)
     tx_text t = {0};
     if (!s) s = tx_results_table(g.n, g.run, "text", &t);
     if (!s) fputs(t.s, stdout);
+    if (!s && g.n)
+        printf(
+            "\nIn %s: compare.h5 and compare.csv hold what is compared; each DATASET-VIEW/MODEL/seed-N/ has result.h5\n"
+            "(likelihoods, samples, parameters), samples.png and metrics.jsonl. results/README.md says how to read "
+            "them.\n",
+            q->out);
     if (!s) s = tx_gathered_status(&g);
     tx_text_free(&t);
     tx_gathered_free(&g);
