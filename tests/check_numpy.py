@@ -230,7 +230,7 @@ def check_summary(run, what, likelihood, errors):
     errors = np.zeros(n) if errors is None else errors[()]
     if text(likelihood, "estimator") not in SHARED_NOISE:
         near(f"{what}: mc_error", attrs["mc_error"], np.sqrt((errors**2).sum()) / n)
-    elif not 0 < attrs["mc_error"] <= errors.mean() * (1 + 1e-9):
+    elif not 0 < attrs["mc_error"] <= errors.mean() * (1 + 1e-6):
         raise Wrong(f"{what}: mc_error is {attrs['mc_error']!r}, of rows {errors.mean()!r} on average")
     bits = -mean / (run.dim * np.log(2))
     if text(likelihood, "measure") == "lebesgue":
