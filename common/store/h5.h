@@ -67,7 +67,8 @@ bool tx_h5_has(tx_h5 *f, const char *path);
  *  where there is no such group. */
 typedef char tx_h5_name[TX_NAME_MAX];
 tx_h5_name *tx_h5_list(tx_h5 *f, const char *group, size_t *n);
-/** An array, or NULL with a failure; free() it. f32 and f64 convert into each other. Not for text. */
+/** An array, or NULL with a failure; free() it. f32 and f64 convert into each other. Not for text.
+ * `shape` may be NULL. */
 void *tx_h5_get(tx_h5 *f, const char *path, tx_h5_type type, tx_shape *shape);
 char *tx_h5_get_string(tx_h5 *f, const char *path); /**< a scalar string; free() it */
 /** Attributes: NULL (no failure), NAN, or 0 with a failure where absent. */

@@ -193,6 +193,8 @@ static bool is_float(tx_h5_type t) { return t == TX_H5_F64 || t == TX_H5_F32; }
 
 void *tx_h5_get(tx_h5 *f, const char *path, tx_h5_type type, tx_shape *shape)
 {
+    tx_shape unasked;
+    if (!shape) shape = &unasked;
     if (f->status != TX_OK) return NULL;
     hid_t set = tx_h5_has(f, path) ? H5Dopen2(f->file, path, H5P_DEFAULT) : H5I_INVALID_HID;
     if (set < 0) {

@@ -39,6 +39,9 @@ typedef struct tx_run {
  *  content_sha256 (may be NULL). */
 tx_status tx_run_write(const tx_run *r, const char *path, bool reproducible, char sha256[TX_SHA256_TEXT]);
 
+/** The unit of samples that were taken back through a view: the data's, or "1" where the view leaves the stored levels. */
+const char *tx_sample_unit(const tx_view *v);
+
 /** evaluation-NAME.h5: estimates made later of a finished run, beside it. `run_sha256`: content of the run it evaluates. */
 tx_status tx_evaluation_write(const char *path, const char *run_sha256, const json_t *config, int n, const tx_estimate e[]);
 
@@ -57,7 +60,7 @@ typedef struct tx_run_info {
     double  best_score;                                   /**< selection score on valid, NAN without */
     char    score[16];                                    /**< "exact", "elbo", "none" */
     int     best_epoch, epochs;
-    char    note[TX_TEXT_MAX];                            /**< why an evaluation beside the run was left out; "" if none was */
+    char    note[TX_TEXT_MAX];                            /**< why evaluations beside the run were left out, a line each; "" if none was */
 } tx_run_info;
 /** TX_EDATA where the file is damaged, foreign or of another major schema; TX_ENOINPUT. arrays: read the per-example ones. */
 tx_status tx_run_read(const char *path, bool arrays, tx_run_info *out);

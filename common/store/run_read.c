@@ -189,7 +189,10 @@ static void read_beside(bool arrays, tx_run_info *r)
     for (int i = 0; i < n; i++) {
         char path[2 * TX_TEXT_MAX];
         snprintf(path, sizeof path, "%s%s", here, found[i]->d_name);
-        if (read_evaluation(path, arrays, r) != TX_OK) tx_copy_text(r->note, sizeof r->note, tx_last_error());
+        if (read_evaluation(path, arrays, r) != TX_OK) {
+            size_t used = strlen(r->note);
+            snprintf(r->note + used, sizeof r->note - used, "%s%s", used ? "\n" : "", tx_last_error());
+        }
         free(found[i]);
     }
     free(found);

@@ -231,8 +231,7 @@ static float *in_data_unit(const tx_run *r, const real *y)
     return out;
 }
 
-/** A view that leaves the stored levels leaves their unit too. */
-static const char *sample_unit(const tx_view *v)
+const char *tx_sample_unit(const tx_view *v)
 {
     bool changed = v->dequantised_levels || (v->space.measure == TX_COUNTING && v->space.levels != v->data->levels);
     return changed || !v->data->unit[0] ? "1" : v->data->unit;
@@ -256,7 +255,7 @@ static void put_samples(tx_h5 *f, const tx_run *r)
                                     .rank = 2,
                                     .dim = {{"sample", r->n_sample}, {"dim", r->view->space.dim}},
                                     .data = x,
-                                    .unit = sample_unit(r->view),
+                                    .unit = tx_sample_unit(r->view),
                                     .long_name = part[k].long_name});
         if (k == 0 && r->view->data->height > 0) put_images(f, r, x);
         free(x);

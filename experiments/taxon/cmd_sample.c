@@ -31,7 +31,7 @@ static tx_status write_h5(const char *path, const tx_stored *s, size_t n, int se
                                 .rank = 2,
                                 .dim = {{"sample", n}, {"dim", dim}},
                                 .data = v->ops->invert ? x : y,
-                                .unit = v->dequantised_levels || !*v->data->unit ? "1" : v->data->unit,
+                                .unit = tx_sample_unit(v),
                                 .long_name = mean ? "expected values of the samples given their last step"
                                                   : "samples of the model in the unit of the data"});
     free(x);

@@ -83,6 +83,15 @@ static int compare_runs(const void *a, const void *b)
     return c ? c : (x->seed > y->seed) - (x->seed < y->seed);
 }
 
+/* What lies beside a run and was left out. */
+static void tell_note(const tx_run_info *r)
+{
+    char note[sizeof r->note], *rest = NULL;
+    tx_copy_text(note, sizeof note, r->note);
+    for (char *line = strtok_r(note, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        fprintf(stderr, "taxon: skipped: %s\n", line);
+}
+
 tx_status tx_gather(const char *dir, bool arrays, tx_gathered *out)
 {
     tx_found f;
@@ -92,7 +101,7 @@ tx_status tx_gather(const char *dir, bool arrays, tx_gathered *out)
         char *path = join(f.folder[i], "result.h5");
         tx_status s = is_a(path, S_IFREG) ? tx_run_read(path, arrays, &g.run[g.n]) : TX_ENOINPUT;
         if (s == TX_OK)
-            g.n++;
+            tell_note(&g.run[g.n++]);
         else if (s != TX_ENOINPUT) {
             g.n_damaged++;
             fprintf(stderr, "taxon: skipped: %s\n", tx_last_error());
