@@ -1,5 +1,6 @@
 #include "common/tensor/parallel.h"
 #include "experiments/taxon/command.h"
+#include "experiments/taxon/print.h"
 #include "experiments/taxon/runner.h"
 #include "experiments/taxon/schedule.h"
 #include <errno.h>
@@ -24,6 +25,17 @@ static tx_status read_spec(tx_spec *spec)
     return s;
 }
 
+/* To the comparison: standard error is a file in the run's folder, and may be what cannot be written. */
+static void tell_why(void)
+{
+    json_t *j = json_pack("{ss}", "why", tx_last_error());
+    char *line = j ? tx_json_text(j) : NULL;
+    if (line) puts(line);
+    fflush(stdout);
+    free(line);
+    json_decref(j);
+}
+
 static int run_one(const tx_args *a)
 {
     int threads = 1;
@@ -38,6 +50,7 @@ static int run_one(const tx_args *a)
     TX_TRY(read_spec(&spec));
     tx_threads_set(threads);
     tx_status s = tx_runner_run(&spec, &o);
+    if (s && tx_args_on(a, "child")) tell_why();
     tx_spec_free(&spec);
     return s;
 }

@@ -128,7 +128,9 @@ static void tell_training(runner *r)
     if (isfinite(s.best_score)) snprintf(valid, sizeof valid, ", best on valid %.2f", s.best_score);
     snprintf(text, sizeof text, "epoch %llu of %llu%s", (unsigned long long)s.epoch + 1, (unsigned long long)s.epochs,
              valid);
-    tell(r, 0.9 * done / (double)s.epochs, text);
+    double share = done / (double)s.epochs, most = r->spec->model.train.max_steps;
+    if (most > 0) share = fmax(share, (double)s.step / most);
+    tell(r, 0.9 * share, text);
 }
 
 static tx_status train(runner *r)
@@ -284,15 +286,26 @@ static tx_status work(runner *r)
     return write_result(r, s);
 }
 
-static void forget(const char *folder)
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), k = strlen(end);
+    return n >= k && strcmp(s + n - k, end) == 0;
+}
+
+/* Removes what a killed process had not yet committed; with `all` everything that a former run left. */
+static void sweep(const char *folder, bool all)
 {
     static const char *const known[] = {"result.h5", "checkpoint.h5", "samples.png", "metrics.jsonl"};
     DIR *d = opendir(folder);
     for (const struct dirent *e; d && (e = readdir(d));) {
-        bool ours = strncmp(e->d_name, "evaluation-", 11) == 0;
-        for (size_t i = 0; i < TX_LEN(known); i++) ours |= strcmp(e->d_name, known[i]) == 0;
+        bool gone = all && strncmp(e->d_name, "evaluation-", 11) == 0;
+        for (size_t i = 0; i < TX_LEN(known); i++) {
+            size_t n = strlen(known[i]);
+            if (strncmp(e->d_name, known[i], n) != 0) continue;
+            gone |= e->d_name[n] == '.' ? ends_with(e->d_name, ".part") : all && !e->d_name[n];
+        }
         char *path = path_in(folder, e->d_name);
-        if (ours) unlink(path);
+        if (gone) unlink(path);
         free(path);
     }
     if (d) closedir(d);
@@ -326,7 +339,7 @@ static tx_status prepare(runner *r)
 {
     const char *folder = r->options->folder;
     TX_TRY(lock(r));
-    if (r->options->fresh) forget(folder);
+    sweep(folder, r->options->fresh);
     r->result = path_in(folder, "result.h5");
     r->checkpoint = path_in(folder, "checkpoint.h5");
     r->metrics = path_in(folder, "metrics.jsonl");

@@ -22,7 +22,7 @@ typedef struct child {
     tx_job *job;
     double share, start;
     size_t n;
-    char line[LINE], text[TX_TEXT_MAX];
+    char line[LINE], text[TX_TEXT_MAX], why[TX_TEXT_MAX];
 } child;
 
 typedef struct state {
@@ -133,12 +133,14 @@ static tx_status start(state *s, child *c, tx_job *j)
     return TX_OK;
 }
 
-/* {"share": 0.25, "text": "epoch 5 of 20"} */
+/* {"share": 0.25, "text": "epoch 5 of 20"}, at last {"why": "what failed"} */
 static void hear(child *c, const char *line)
 {
     json_t *j = json_loads(line, 0, NULL), *share = json_object_get(j, "share");
+    const char *why = json_string_value(json_object_get(j, "why"));
     const char *text = json_string_value(json_object_get(j, "text"));
     if (share) c->share = json_number_value(share);
+    if (why) tx_copy_text(c->why, sizeof c->why, why);
     if (text) snprintf(c->text, sizeof c->text, "%s: %s", c->job->name, text);
     json_decref(j);
 }
@@ -197,7 +199,7 @@ static void append_end(const tx_job *j)
 }
 
 /* told: this process had asked it to stop; it may not have been ready to hear that. */
-static void judge(tx_job *j, int status, bool told)
+static void judge(tx_job *j, const char *why, int status, bool told)
 {
     static const struct {
         int code;
@@ -205,6 +207,7 @@ static void judge(tx_job *j, int status, bool told)
     } known[] = {{TX_OK, TX_JOB_DONE}, {TX_EDIVERGED, TX_JOB_DIVERGED}, {TX_ESTOPPED, TX_JOB_STOPPED}};
     char words[TX_TEXT_MAX];
     last_words(j, words, sizeof words);
+    if (*why) tx_copy_text(words, sizeof words, why);
     j->state = TX_JOB_FAILED;
     for (size_t i = 0; WIFEXITED(status) && i < TX_LEN(known); i++)
         if (WEXITSTATUS(status) == known[i].code) j->state = known[i].state;
@@ -212,7 +215,7 @@ static void judge(tx_job *j, int status, bool told)
     if (WIFSIGNALED(status))
         snprintf(j->why, sizeof j->why, "ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
     else if (j->state == TX_JOB_FAILED)
-        snprintf(j->why, sizeof j->why, "exit code %d: %.900s", WEXITSTATUS(status), words);
+        snprintf(j->why, sizeof j->why, "exit code %d%s%.900s", WEXITSTATUS(status), *words ? ": " : "", words);
     else
         tx_copy_text(j->why, sizeof j->why, j->state == TX_JOB_DONE ? "" : words);
 }
@@ -223,7 +226,7 @@ static void end(state *s, child *c)
     close(c->fd);
     c->fd = -1;
     while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR) continue;
-    judge(c->job, status, s->told > 0);
+    judge(c->job, c->why, status, s->told > 0);
     s->done++;
     if (c->job->state != TX_JOB_STOPPED) append_end(c->job);
     char took[16];
@@ -309,9 +312,10 @@ tx_status tx_schedule_runs(tx_plan *p, const tx_schedule_options *o, tx_progress
     }
     free(s.slot);
     *interrupted = s.told >= 2;
-    bool all = true;
-    for (int i = 0; i < p->n; i++) all &= p->job[i].state != TX_JOB_STOPPED && !waits(&p->job[i]);
-    if (!status && !all)
-        return tx_fail(TX_ESTOPPED, "%d of %d runs ended; run the same command again to go on", s.done, s.total);
+    int open = 0;
+    for (int i = 0; i < p->n; i++) open += p->job[i].state == TX_JOB_STOPPED || waits(&p->job[i]);
+    if (!status && open)
+        return tx_fail(TX_ESTOPPED, "stopped: %d of %d runs ended; run the same command again to go on", s.total - open,
+                       s.total);
     return status;
 }
