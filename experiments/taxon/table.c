@@ -155,19 +155,25 @@ static void heading(const tx_board_block *b, tx_text *t)
 static void footer(const tx_board *b, const style *y, tx_text *t, const char *end)
 {
     static const char *const meaning[] = {"exact", "lower bound", "upper bound", "estimate"};
-    bool kind[TX_N_KIND] = {false}, over_seeds = false, over_examples = false, tried = false;
+    bool kind[TX_N_KIND] = {false}, none = false, over_seeds = false, over_examples = false, tried = false;
     for (int i = 0; i < b->n_block; i++)
         for (int k = 0; k < b->block[i].n_row; k++) {
             tried |= b->block[i].row[k].n_tried > 1;
+            none |= b->block[i].row[k].n_cell == 0 && b->block[i].row[k].n_seed > 0;
             for (int c = 0; c < b->block[i].row[k].n_cell; c++) {
                 const tx_board_cell *cell = &b->block[i].row[k].cell[c];
                 kind[cell->kind] = true;
                 *(cell->over_seeds ? &over_seeds : &over_examples) = true;
             }
         }
-    for (int k = 0; k < TX_N_KIND; k++)
-        if (kind[k]) tx_text_add(t, "%s%s%s %s; ", y->math, y->sign[k], y->math, meaning[k]);
-    tx_text_add(t, "none: the model has no likelihood that was asked for.%s", end);
+    const char *between = "";
+    for (int k = 0; k < TX_N_KIND; k++) {
+        if (!kind[k]) continue;
+        tx_text_add(t, "%s%s%s%s %s", between, y->math, y->sign[k], y->math, meaning[k]);
+        between = "; ";
+    }
+    if (none) tx_text_add(t, "%snone: the model has no likelihood that was asked for", between);
+    if (none || *between) tx_text_add(t, ".%s", end);
     if (over_seeds)
         tx_text_add(t, "%s%s%s is the standard error of the mean over seeds%s.%s", y->math, y->plus_minus, y->math,
                     over_examples ? ", over examples where there is one seed" : "", end);
@@ -317,9 +323,11 @@ static void print_tex(const tx_board *b, const style *y, tx_text *t)
         tx_text_free(&head);
         free(s.row);
     }
-    tx_text_add(t, "%% ");
-    footer(b, y, t, "\n% ");
-    tx_text_add(t, "\n");
+    tx_text below = {0};
+    footer(b, y, &below, "\n");
+    for (char *rest = NULL, *text = strtok_r(below.s, "\n", &rest); text; text = strtok_r(NULL, "\n", &rest))
+        tx_text_add(t, "%% %s\n", text);
+    tx_text_free(&below);
 }
 
 /* What csv and json print of a row and one of its cells (NULL: none): names, then values as JSON. */

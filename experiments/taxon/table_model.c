@@ -51,7 +51,8 @@ static tx_board_cell make_cell(span v, tx_split s, const char *estimator)
     for (int i = 0; i < v.n; i++) {
         const tx_estimate *e = complete(&v.run[i]) ? find_estimate(&v.run[i], s, estimator) : NULL;
         if (!e) continue;
-        tx_copy_text(c.evaluated_model, sizeof c.evaluated_model, e->evaluated_model);
+        if (c.n_seed == 0) tx_copy_text(c.evaluated_model, sizeof c.evaluated_model, e->evaluated_model);
+        c.varies |= strcmp(c.evaluated_model, e->evaluated_model) != 0;
         c.kind = e->kind;
         sum += e->mean;
         squares += e->mean * e->mean;
@@ -208,12 +209,14 @@ static void add_remark(tx_board *b, const tx_board_block *block, const char *est
 {
     tx_text t = {0};
     size_t line = 0;
+    bool varies = false;
     for (int k = 0; k < block->n_row; k++)
         for (int c = 0; c < block->row[k].n_cell; c++) {
             const tx_board_cell *cell = &block->row[k].cell[c];
             if (strcmp(cell->estimator, estimator) != 0 || !*cell->evaluated_model ||
                 strcmp(cell->evaluated_model, "model") == 0)
                 continue;
+            varies |= cell->varies;
             if (!t.len)
                 tx_text_add(&t, "%s on %s, %s evaluates not the model itself but", estimator, block->dataset,
                             block->view);
@@ -224,7 +227,7 @@ static void add_remark(tx_board *b, const tx_board_block *block, const char *est
             tx_text_add(&t, "%s%s: %s", full ? "\n  " : " ", block->row[k].label, cell->evaluated_model);
         }
     if (!t.len) return;
-    tx_text_add(&t, ".");
+    tx_text_add(&t, varies ? ".\n  Told is the first seed's; others differ." : ".");
     size_t n = (size_t)b->n_remark++;
     b->remark = tx_realloc(b->remark, n, n + 1, sizeof *b->remark);
     b->remark[n] = t.s;

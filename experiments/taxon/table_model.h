@@ -11,6 +11,7 @@ typedef struct tx_board_cell {
     tx_kind kind;
     double mean, error; /**< nats; error over seeds where there are several, else over examples */
     bool over_seeds;
+    bool varies;         /**< seeds differ in evaluated_model: that of the first is told */
     double mc_error;     /**< of the mean, nats; 0 if exact */
     double bits_per_dim; /**< NAN without */
     int n_seed;
