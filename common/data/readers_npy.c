@@ -38,10 +38,12 @@ static tx_status parse_type(const char *path, const char *d, tx_element *e)
         if (boolean) e->kind = 'u';
         if (order && (integer || boolean || (e->kind == 'f' && (e->size == 4 || e->size == 8)))) return TX_OK;
     }
+    const char *end = d && (*d == '\'' || *d == '"') ? strchr(d + 1, *d) : NULL;
+    int shown = end && end - d < 20 ? (int)(end - d) + 1 : 12;
     return tx_fail(
         TX_EDATA,
-        "%s: NPY type %.12s: expected b1, u1 to u8, i1 to i8, f4 or f8 with a byte order (no objects, no records)",
-        path, d ? d : "missing");
+        "%s: NPY type %.*s: expected b1, u1 to u8, i1 to i8, f4 or f8 with a byte order (no objects, no records)", path,
+        shown, d ? d : "missing");
 }
 
 static tx_status parse_shape(const char *path, const char *p, int *rank, size_t shape[4])

@@ -120,7 +120,8 @@ static tx_status load_single(tx_dataset *d, const char *path, const tx_data_conf
     tx_status status = read_source(path, &src);
     const size_t n = src.table.n, tenth = n / 10;
     if (status == TX_OK && (tenth == 0 || n > UINT32_MAX))
-        status = tx_fail(TX_EDATA, "%s: expected 10 to %u rows to split 80/10/10, found %zu", path, UINT32_MAX, n);
+        status = tx_fail(TX_EDATA, "%s: expected at least 10%s rows to split 80/10/10, found %zu", path,
+                         n > 10 ? " and at most 4294967295" : "", n);
     const tx_cut cut[TX_N_SPLIT] = {{0, 0, n - 2 * tenth}, {0, n - 2 * tenth, tenth}, {0, n - tenth, tenth}};
     if (status == TX_OK) status = tx_dataset_build(d, c, &src, 1, cut, note);
     tx_sources_free(&src, 1);

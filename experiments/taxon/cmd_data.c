@@ -47,6 +47,9 @@ static void print_dataset(const tx_dataset *d)
 static int run(const tx_args *a)
 {
     if (strcmp(a->v[0], "check") != 0) return tx_fail(TX_EUSAGE, "data: unknown action '%s': expected check", a->v[0]);
+    if (a->n < 2)
+        return tx_fail(TX_EUSAGE,
+                       "data: an argument is missing; usage: taxon data check DIR|FILE|NAME [key=value ...]");
     tx_data_config c = {0};
     tx_dataset d;
     TX_TRY(read_config(a, &c));
@@ -61,6 +64,6 @@ const tx_command tx_command_data = {
     .summary = "`data check`: opens a data set, checks it and says what it is",
     .usage = "check DIR|FILE|NAME [key=value ...]",
     .detail = "Keys are those of `taxon show dataset`: type=real, label_column=0, split_key=1, ...",
-    .min = 2,
+    .min = 1,
     .max = -1,
     .run = run};

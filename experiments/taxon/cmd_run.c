@@ -66,8 +66,11 @@ static void print_plan(const tx_plan *p)
     printf("%-*s  %12s  %9s  state\n", width, "run", "parameters", "steps");
     for (int i = 0; i < p->n; i++) {
         const tx_job *j = &p->job[i];
-        printf("%-*s  %12.0f  %9.0f  %s%s%s\n", width, j->name, j->n_parameter, j->n_step, tx_job_state_name(j->state),
-               *j->why ? ": " : "", j->why);
+        if (j->state == TX_JOB_UNFIT)
+            printf("%-*s  %12s  %9s  ", width, j->name, "-", "-");
+        else
+            printf("%-*s  %12.0f  %9.0f  ", width, j->name, j->n_parameter, j->n_step);
+        printf("%s%s%s\n", tx_job_state_name(j->state), *j->why ? ": " : "", j->why);
     }
 }
 
@@ -77,10 +80,10 @@ static void tell_notes(tx_progress *progress, const request *q)
     for (char *line = note, *rest = NULL; (line = strtok_r(line, "\n", &rest)); line = NULL)
         tx_progress_line(progress, "%s", line);
     free(note);
-    tx_progress_line(progress, "results in %s: %d runs to do, %d kept; %d at a time, %d thread%s each", q->out,
-                     count(&q->plan, TX_JOB_NEW) + count(&q->plan, TX_JOB_RESUME),
-                     count(&q->plan, TX_JOB_KEPT) + count(&q->plan, TX_JOB_KEPT_DIVERGED), q->schedule.jobs,
-                     q->schedule.threads, q->schedule.threads == 1 ? "" : "s");
+    int n = count(&q->plan, TX_JOB_NEW) + count(&q->plan, TX_JOB_RESUME);
+    tx_progress_line(progress, "results in %s: %d run%s to do, %d kept; %d at a time, %d thread%s each", q->out, n,
+                     n == 1 ? "" : "s", count(&q->plan, TX_JOB_KEPT) + count(&q->plan, TX_JOB_KEPT_DIVERGED),
+                     q->schedule.jobs, q->schedule.threads, q->schedule.threads == 1 ? "" : "s");
 }
 
 /* compare.h5, compare.csv and the table of all that lies in the folder of results. */

@@ -4,6 +4,7 @@
 #include "experiments/taxon/catalog.h"
 #include "experiments/taxon/command.h"
 #include "experiments/taxon/print.h"
+#include "experiments/taxon/spec.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,9 @@ static const struct {
 } parts[] = {
     {"train", "keys of `train:`, and the chosen optimizer's own", tx_train_options},
     {"dataset", "keys of an entry of `datasets:`, besides the view's", tx_data_options},
+    {"evaluate",
+     "keys of `evaluate:`, besides `estimators` ([exact, elbo]; NAME or {estimator: NAME, ...}) and `splits` ([test])",
+     tx_evaluate_options},
     {"view", "keys of the view in an entry of `datasets:`", tx_view_options},
 };
 
@@ -92,7 +96,7 @@ static const tx_flag flags[] = {{"json", 0, NULL, "print JSON"}, {0}};
 const tx_command tx_command_show = {
     .name = "show",
     .summary = "Every option of a model, data set, view, estimator, optimizer, `train`, "
-               "`dataset` or `view`: default, meaning, range, source",
+               "`dataset`, `view` or `evaluate`: default, meaning, range, source",
     .usage = "NAME",
     .flags = flags,
     .min = 1,

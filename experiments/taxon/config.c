@@ -155,10 +155,13 @@ typedef struct variant {
 
 static tx_status fail_label(const tx_comparison *c, const tx_yaml *at, const char *label)
 {
-    for (int i = 0; i < c->n_model; i++)
-        if (strcmp(c->model[i].spec.label, label) == 0)
-            return tx_yaml_fail(at, c->origin, "the label '%s' is taken by the entry at line %d: give each a `label:`",
-                                label, c->model[i].at->line);
+    for (int i = 0; i < c->n_model; i++) {
+        if (strcmp(c->model[i].spec.label, label) != 0) continue;
+        char line[32] = "";
+        if (c->model[i].at->line) snprintf(line, sizeof line, " at line %d", c->model[i].at->line);
+        return tx_yaml_fail(at, c->origin, "the label '%s' is taken by the entry%s: give each a `label:`", label,
+                            *line ? line : " before it");
+    }
     return tx_label_fits(label)
                ? TX_OK
                : tx_yaml_fail(at, c->origin, "the label '%.120s' is too long: give a shorter `label:`", label);

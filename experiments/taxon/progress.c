@@ -79,8 +79,8 @@ void tx_progress_show(tx_progress *p, int done, double share, const char *text)
     char left[16] = "", line[1024];
     if (part > 0.02) tx_duration_text((now - p->start) * (1 - part) / part, left);
     if (p->plain) {
-        fprintf(stderr, "%d of %d runs, %.0f %%%s%s%s: %s\n", done, p->total, 100 * part, *left ? ", about " : "", left,
-                *left ? " left" : "", text);
+        fprintf(stderr, "%d of %d runs, %.0f %%%s%s%s%s%s\n", done, p->total, 100 * part, *left ? ", about " : "", left,
+                *left ? " left" : "", *text ? ": " : "", text);
         return;
     }
     char bar[BAR_CELLS + 1];

@@ -109,7 +109,7 @@ json_t *tx_model_spec_json(const tx_model_spec *s, const char *name_key)
 typedef struct evaluate_config {
     int n_sample, n_example;
 } evaluate_config;
-static const tx_option evaluate_options[] = {
+const tx_option tx_evaluate_options[] = {
     {"n_sample", TX_OPT_INT, offsetof(evaluate_config, n_sample), "1000", 0, 1000000, NULL, "samples that are stored",
      NULL},
     {"n_example", TX_OPT_INT, offsetof(evaluate_config, n_example), "0", 0, INT_MAX, NULL,
@@ -174,8 +174,8 @@ static tx_status parse_evaluate(tx_evaluate_spec *s, const tx_yaml *map, const c
     static const char *const skip[] = {"estimators", "splits", NULL};
     static const char *const usual[] = {"exact", "elbo"};
     evaluate_config c = {0};
-    tx_options_defaults(evaluate_options, &c);
-    tx_option_set set[] = {{evaluate_options, &c}};
+    tx_options_defaults(tx_evaluate_options, &c);
+    tx_option_set set[] = {{tx_evaluate_options, &c}};
     if (map) TX_TRY(tx_options_parse(set, 1, map, origin, skip));
     s->n_sample = c.n_sample;
     s->n_example = c.n_example;

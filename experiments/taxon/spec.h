@@ -42,6 +42,7 @@ tx_status tx_data_spec_parse(tx_data_spec *out, const tx_yaml *map, const char *
  * is the model's name, without `group` the group is the label. `train` is not looked at. On failure *out owns nothing.
  */
 tx_status tx_model_spec_parse(tx_model_spec *out, const tx_yaml *map, const char *name_key, const char *origin);
+extern const tx_option tx_evaluate_options[]; /**< numbers of `evaluate:`; its lists are read beside them */
 tx_status tx_evaluate_spec_parse(tx_evaluate_spec *out, const tx_yaml *map,
                                  const char *origin); /**< map NULL: defaults */
 tx_status tx_estimator_config_parse(const tx_estimator_ops *e, const tx_yaml *map, const char *origin,
