@@ -92,6 +92,8 @@ check "value out of range" 78 "key 'epochs'" -- run tiny.yaml train.epochs=0
 check "nothing applies" 78 "no model applies" -- run tiny.yaml 'models=[{model: made}]' 'datasets=[{name: ring}]'
 printf '' >bad.yaml
 check "empty config" 78 "bad.yaml:1:1" -- run bad.yaml
+check "a label twice on the command line" 78 "taken by the entry before it" -- run tiny.yaml \
+    'models=[{model: made}, {model: made}]'
 check "missing config file" 66 "none.yaml" -- run none.yaml
 gone "refused configs write nothing" results
 
@@ -119,6 +121,12 @@ check "missing data file" 66 "none.csv" -- run file.yaml --out broken
 check "missing data set" 66 "TAXON_DATA" -- data check mnist
 check "data check of a built-in set" 0 -- data check bars n_train=100
 holds "data check of a built-in set" "100 rows"
+check "data without check" 64 "unknown action 'chekc'" -- data chekc
+check "data check of nothing" 64 "an argument is missing" -- data check
+head -9 "good data.csv" >few.csv
+check "too few rows to split" 65 "few.csv: expected at least 10 rows to split 80/10/10, found 9" -- data check few.csv
+printf "\223NUMPY\001\000\066\000{'descr': '<U1', 'fortran_order': False, 'shape': (2, 2), }\n1234567890123456" >text.npy
+check "text in NPY" 65 "NPY type '<U1': expected" -- data check text.npy
 gone "refused data write nothing" broken
 
 # Output
@@ -134,6 +142,7 @@ if [ -s out.txt ]; then ok; else fail "a reader that leaves early"; fi
 check "dry run" 0 -- run tiny.yaml --out "a b" --dry-run
 holds "dry run" "bars-raw/made-hidden=8/seed-0"
 holds "dry run" "not applicable"
+if grep -qE 'ring-raw/made-hidden=4/seed-0 +- +- +not applicable' out.txt; then ok; else fail "what does not apply has no size"; fi
 gone "a dry run writes nothing" "a b"
 check "run" 0 "does not apply to" -- run tiny.yaml --out "a b" --reproducible --progress plain
 holds "the table" "true density"
@@ -169,6 +178,11 @@ holds "status" "done"
 check "table as md" 0 -- table "a b" --format md
 holds "table as md" "| model |"
 check "table as tex" 0 -- table "a b" --format tex
+if sed -n '/end{tabular}/,/begin{tabular}/p' out.txt | grep -vE '^(%|$|.(begin|end)\{tabular)' >err.txt; then
+    fail "table as tex: text outside of its tables"
+else
+    ok
+fi
 check "table as csv" 0 -- table "a b" --format csv
 holds "table as csv" "dataset,view,measure,split"
 check "table as json" 0 -- table "a b" -f json
@@ -179,7 +193,7 @@ check "list" 0 -- list models --json
 holds "list" '"name": "vae"'
 for kind in datasets views estimators optimizers; do check "list $kind" 0 -- list $kind; done
 check "list of an unknown kind" 64 "did you mean 'models'" -- list model
-for name in vae ring binarised parzen adam train view dataset; do check "show $name" 0 -- show $name; done
+for name in vae ring binarised parzen adam train view dataset evaluate; do check "show $name" 0 -- show $name; done
 check "show of an unknown name" 64 "did you mean 'vae'" -- show vea
 check "config" 0 -- config tiny.yaml
 cp out.txt resolved.yaml
@@ -204,6 +218,12 @@ check "evaluate with an unknown estimator" 64 "did you mean 'elbo'" -- evaluate 
 check "evaluate with an unknown key" 78 "command line" -- evaluate "$run" --estimator elbo n_smaple=3
 check "table with later evaluations" 0 -- table "a b"
 holds "table with later evaluations" "valid split"
+
+cp "$run/evaluation-elbo.h5" "a b/bars-raw/gan/seed-0/evaluation-foreign.h5"
+for command in table collect; do
+    check "$command tells what it leaves out" 0 "gan/seed-0/evaluation-foreign.h5: evaluates another run" -- $command "a b"
+done
+rm "a b/bars-raw/gan/seed-0/evaluation-foreign.h5"
 
 # Damage
 cp -r "a b" damaged
@@ -240,6 +260,7 @@ check "uninterrupted" 0 -- run long.yaml --out whole --reproducible --progress n
 start stop 50
 kill -TERM "$pid"
 ended "SIGTERM" 75
+if grep -qF "stopped: 0 of 1 runs ended" err.txt; then ok; else fail "a stopped run has not ended"; fi
 there "SIGTERM" stop/bars-raw/made/seed-0/checkpoint.h5
 check "status of a stopped run" 0 -- status stop
 holds "status of a stopped run" "checkpointed"
@@ -265,8 +286,13 @@ same "stopped and killed runs end alike" "stop/$result" "whole/$result"
 start killed 3
 kill -KILL "$pid" "$child"
 { wait "$pid"; } 2>/dev/null
+folder_of_run=killed/bars-raw/made/seed-0
+for name in result.h5.1-0.part metrics.jsonl.1-0.part mine.part; do echo x >$folder_of_run/$name; done
 check "after kill -9 of all" 0 -- run long.yaml --out killed --reproducible --progress none
 same "killed comparisons end alike" "killed/$result" "whole/$result"
+gone "what a kill left is swept" $folder_of_run/result.h5.1-0.part
+gone "what a kill left is swept" $folder_of_run/metrics.jsonl.1-0.part
+there "another's file is not swept" $folder_of_run/mine.part
 start orphan 3 train.max_steps=0
 kill -KILL "$pid"
 { wait "$pid"; } 2>/dev/null
