@@ -8,6 +8,7 @@
 #include "experiments/taxon/command.h"
 #include "experiments/taxon/environment.h"
 #include "experiments/taxon/schedule.h"
+#include <dirent.h>
 #include <cblas.h>
 #include <dlfcn.h>
 #include <gsl/gsl_version.h>
@@ -103,10 +104,23 @@ static void check_environment(doctor *d)
         warn(d, "environment", text);
     }
     if (!any) good("environment", "nothing is set that changes results");
-    snprintf(text, sizeof text, "$TAXON_DATA is %.900s",
-             getenv("TAXON_DATA") ? getenv("TAXON_DATA")
-                                  : "not set: only built-in sets and the system's places are found by name");
-    good("data", text);
+}
+
+static void check_data(doctor *d)
+{
+    char text[TX_TEXT_MAX];
+    const char *folder = getenv("TAXON_DATA");
+    if (!folder) {
+        good("data", "$TAXON_DATA is not set: only built-in sets and the system's places are found by name");
+        return;
+    }
+    DIR *open = opendir(folder);
+    snprintf(text, sizeof text, "$TAXON_DATA is %.900s%s", folder, open ? "" : ", which is no readable folder");
+    if (open)
+        good("data", text);
+    else
+        warn(d, "data", text);
+    if (open) closedir(open);
 }
 
 static void check_threads(doctor *d)
@@ -227,6 +241,7 @@ static int run(const tx_args *a)
     check_blas(&d);
     check_kernels(&d);
     check_environment(&d);
+    check_data(&d);
     check_threads(&d);
     check_folder(&d);
     check_store(&d);

@@ -59,6 +59,7 @@ static tx_board_cell make_cell(span v, tx_split s, const char *estimator)
         bits += e->bits_per_dim;
         mc += e->mc_error * e->mc_error;
         over_examples = e->mean_error;
+        if (c.n_seed == 0 || e->n < c.n_least) c.n_least = e->n;
         c.n_seed++;
     }
     if (c.n_seed == 0) return c;
@@ -203,6 +204,14 @@ static tx_board_block make_block(span v, tx_split s)
 
 enum { REMARK_WIDTH = 100 };
 
+/* Takes the text over. */
+static void keep_remark(tx_board *b, const tx_text *t)
+{
+    size_t n = (size_t)b->n_remark++;
+    b->remark = tx_realloc(b->remark, n, n + 1, sizeof *b->remark);
+    b->remark[n] = t->s;
+}
+
 /* Where an estimator evaluated something other than the model itself, say what: one remark for each block and
  * estimator. */
 static void add_remark(tx_board *b, const tx_board_block *block, const char *estimator)
@@ -227,10 +236,18 @@ static void add_remark(tx_board *b, const tx_board_block *block, const char *est
             tx_text_add(&t, "%s%s: %s", full ? "\n  " : " ", block->row[k].label, cell->evaluated_model);
         }
     if (!t.len) return;
-    tx_text_add(&t, varies ? ".\n  Told is the first seed's; others differ." : ".");
-    size_t n = (size_t)b->n_remark++;
-    b->remark = tx_realloc(b->remark, n, n + 1, sizeof *b->remark);
-    b->remark[n] = t.s;
+    tx_text_add(&t, varies ? ".\n  These are of the first seed; others differ." : ".");
+    keep_remark(b, &t);
+}
+
+/* The heading counts the examples of the longest estimate: say which are of fewer. */
+static void add_short_remark(tx_board *b, const tx_board_block *block, const tx_board_row *r, const tx_board_cell *c)
+{
+    tx_text t = {0};
+    if (c->n_least == block->n_example) return;
+    tx_text_add(&t, "%s of %s on %s, %s is over the first %zu examples only%s.", c->estimator, r->label, block->dataset,
+                block->view, c->n_least, c->n_seed > 1 ? " in at least one seed" : "");
+    keep_remark(b, &t);
 }
 
 static void add_remarks(tx_board *b)
@@ -245,6 +262,7 @@ static void add_remarks(tx_board *b)
                     for (int r = 0; r < (q < k ? block->row[q].n_cell : c); r++)
                         first &= strcmp(block->row[q].cell[r].estimator, name) != 0;
                 if (first) add_remark(b, block, name);
+                add_short_remark(b, block, &block->row[k], &block->row[k].cell[c]);
             }
     }
 }

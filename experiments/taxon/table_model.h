@@ -15,6 +15,7 @@ typedef struct tx_board_cell {
     double mc_error;     /**< of the mean, nats; 0 if exact */
     double bits_per_dim; /**< NAN without */
     int n_seed;
+    size_t n_least; /**< examples of the seed that has the fewest */
 } tx_board_cell;
 
 typedef struct tx_board_row {
