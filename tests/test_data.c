@@ -427,7 +427,7 @@ static void test_split_single(void)
     c.label_column = 3;
     refuse_set(c, TX_ECONFIG, "label_column 3", "from 0 to 2");
     put("few.csv", "1,2\n3,4\n", 8, path);
-    refuse_set(config_of("", path), TX_EDATA, "10 to 4294967295 rows", "found 2");
+    refuse_set(config_of("", path), TX_EDATA, "at least 10 rows", "found 2");
 }
 
 static void open_three(const char *folder, const char *train, const char *valid, const char *test, char path[PATH])

@@ -134,8 +134,12 @@ static tx_status load_folder(tx_dataset *d, const char *folder, const tx_data_co
     TX_TRY(find_file(folder, begins_with, "train-images", path[TX_TRAIN]));
     TX_TRY(find_file(folder, begins_with, "t10k-images", path[TX_TEST]));
     if (path[TX_TRAIN][0] && path[TX_TEST][0]) return load_pair(d, folder, path[TX_TRAIN], path[TX_TEST], c, note);
+    const bool lone[] = {path[TX_TRAIN][0] != 0, path[TX_TEST][0] != 0};
     for (int s = 0; s < TX_N_SPLIT; s++) {
         TX_TRY(find_file(folder, names_split, tx_split_name((tx_split)s), path[s]));
+        if (!path[s][0] && (lone[0] || lone[1]))
+            return tx_fail(TX_ENOINPUT, "%s: expected train-images* and t10k-images*, found only the %s", folder,
+                           lone[0] ? "former" : "latter");
         if (!path[s][0])
             return tx_fail(
                 TX_ENOINPUT,
