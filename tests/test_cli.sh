@@ -126,6 +126,8 @@ check "data check of nothing" 64 "an argument is missing" -- data check
 head -9 "good data.csv" >few.csv
 check "too few rows to split" 65 "few.csv: expected at least 10 rows to split 80/10/10, found 9" -- data check few.csv
 printf "\223NUMPY\001\000\066\000{'descr': '<U1', 'fortran_order': False, 'shape': (2, 2), }\n1234567890123456" >text.npy
+mkdir half && : >half/t10k-images-idx3-ubyte
+check "half of a pair" 66 "half: expected train-images* and t10k-images*, found only the latter" -- data check half
 check "text in NPY" 65 "NPY type '<U1': expected" -- data check text.npy
 gone "refused data write nothing" broken
 
@@ -200,6 +202,7 @@ cp out.txt resolved.yaml
 check "the resolved config is a config" 0 "11 kept" -- run resolved.yaml --out "a b" --reproducible --progress plain
 check "doctor" 0 -- doctor
 holds "doctor" "cblas_sgemm"
+if TAXON_DATA=$folder/none "$taxon" doctor 2>err.txt | grep -q '^warning .*no readable folder'; then ok; else fail "doctor of a missing folder of data"; fi
 
 # A finished run used again
 run="a b/bars-raw/vae/seed-0"
@@ -218,6 +221,9 @@ check "evaluate with an unknown estimator" 64 "did you mean 'elbo'" -- evaluate 
 check "evaluate with an unknown key" 78 "command line" -- evaluate "$run" --estimator elbo n_smaple=3
 check "table with later evaluations" 0 -- table "a b"
 holds "table with later evaluations" "valid split"
+check "evaluate the first rows" 0 -- evaluate "$run" --estimator elbo -n 5
+check "table of fewer rows" 0 -- table "a b"
+holds "table of fewer rows" "elbo of vae on bars, raw is over the first 5 examples only."
 
 cp "$run/evaluation-elbo.h5" "a b/bars-raw/gan/seed-0/evaluation-foreign.h5"
 for command in table collect; do
