@@ -137,6 +137,9 @@ check "output below a file" 73 "file" -- run tiny.yaml --out file/x
 check "output is a file" 73 "file" -- run tiny.yaml --out file
 "$taxon" list models >/dev/full 2>err.txt
 if [ $? -eq 74 ]; then ok; else fail "full standard output"; fi
+# No file may grow, the run's log neither: what failed is told all the same.
+(ulimit -f 0; exec "$taxon" run tiny.yaml --out full --progress none) 2>&1 | cat >err.txt
+if [ "${PIPESTATUS[0]}" -eq 3 ] && grep -q 'made.*failed: exit code 74: .*cannot' err.txt; then ok; else fail "full disk"; fi
 "$taxon" list models --json 2>err.txt | head -1 >out.txt
 if [ -s out.txt ]; then ok; else fail "a reader that leaves early"; fi
 
