@@ -158,7 +158,8 @@ static size_t state_of(const tx_space *s, const real *x)
     return state;
 }
 
-/* Every cell within 5 sigma of its expectation, and chi-square no rarer than that; cells of tiny expectation are pooled. */
+/* Every cell within 5 sigma of its expectation, and chi-square no rarer than that; cells of tiny expectation are
+ * pooled. */
 static bool frequencies_agree(size_t n_cell, const double p[], const size_t count[], size_t n)
 {
     double pool_p = 0, pool_n = 0, chi2 = 0, cells = 0;

@@ -128,8 +128,8 @@ static double choose_sigma(const parzen_config *c, const kernels *k, const tx_vi
 }
 
 /* First-order (infinitesimal jackknife) errors from the responsibilities r_ij of sample j for row i, whose rows sum to
- * one: of row i: sqrt(n/(n-1) (sum_j r_ij^2 - 1/n)); of the mean: influence[j] = sum over rows of r_ij. Rows share their samples,
- * so the error of the mean is not that of independent rows. */
+ * one: of row i: sqrt(n/(n-1) (sum_j r_ij^2 - 1/n)); of the mean: influence[j] = sum over rows of r_ij. Rows share
+ * their samples, so the error of the mean is not that of independent rows. */
 static void add_influence(const kernels *k, size_t rows, real *scaled, double value[], double constant,
                           double influence[], double std_error[])
 {

@@ -13,14 +13,28 @@ void openblas_set_num_threads(int n);
 char *openblas_get_corename(void);
 
 static bool always(void) { return true; }
+/* Clang before 18 does not know the levels by name: then by what tells each from the one below. */
+#if defined __clang__ && __clang_major__ < 18
+#define HAS_V2 (__builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt"))
+#define HAS_V3                                                                                                         \
+    (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&               \
+     __builtin_cpu_supports("bmi2"))
+#define HAS_V4                                                                                                         \
+    (HAS_V3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&                              \
+     __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+#else
+#define HAS_V2 __builtin_cpu_supports("x86-64-v2")
+#define HAS_V3 __builtin_cpu_supports("x86-64-v3")
+#define HAS_V4 __builtin_cpu_supports("x86-64-v4")
+#endif
 #ifdef TX_HAVE_v2
-static bool has_v2(void) { return __builtin_cpu_supports("x86-64-v2"); }
+static bool has_v2(void) { return HAS_V2; }
 #endif
 #ifdef TX_HAVE_v3
-static bool has_v3(void) { return __builtin_cpu_supports("x86-64-v3"); }
+static bool has_v3(void) { return HAS_V3; }
 #endif
 #ifdef TX_HAVE_v4
-static bool has_v4(void) { return __builtin_cpu_supports("x86-64-v4"); }
+static bool has_v4(void) { return HAS_V4; }
 #endif
 
 typedef struct choice {
@@ -57,10 +71,7 @@ static const choice *pick(const char *name)
 
 const char *tx_blas_core(void) { return openblas_get_corename(); }
 
-const char *tx_blas_better_core(void)
-{
-    return strcmp(tx_blas_core(), "Prescott") == 0 ? pick(NULL)->blas_core : NULL;
-}
+const char *tx_blas_better_core(void) { return strcmp(tx_blas_core(), "Prescott") == 0 ? pick(NULL)->blas_core : NULL; }
 
 static void choose(const choice *c)
 {

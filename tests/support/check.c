@@ -34,10 +34,11 @@ bool tx_dies(void (*fn)(void), int code)
     }
     int status = 0;
     if (pid < 0 || waitpid(pid, &status, 0) != pid) return false;
-    return code < 0 ? WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT : WIFEXITED(status) && WEXITSTATUS(status) == code;
+    return code < 0 ? WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT
+                    : WIFEXITED(status) && WEXITSTATUS(status) == code;
 }
 
-static char  folder[256];
+static char folder[256];
 static pid_t owner;
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
