@@ -22,8 +22,8 @@ const tx_option tx_train_options[] = {
      "how the step size goes from learning_rate to final_learning_rate over the run", NULL},
     {"clip_norm", TX_OPT_REAL, AT(clip_norm), "0", 0, 1e30, NULL,
      "largest Euclidean norm of a net's gradient; 0: no clipping", "Pascanu et al. 2013"},
-    {"weight_decay", TX_OPT_REAL, AT(weight_decay), "0", 0, 1e6, NULL, "decoupled decay of every parameter, biases too, times the step size",
-     "Loshchilov & Hutter 2019"},
+    {"weight_decay", TX_OPT_REAL, AT(weight_decay), "0", 0, 1e6, NULL,
+     "decoupled decay of every parameter, biases too, times the step size", "Loshchilov & Hutter 2019"},
     {0},
 };
 
