@@ -76,6 +76,11 @@ check "help" 0 -- --help
 check "help of a subcommand" 0 -- run --help
 holds "help of a subcommand" "--max-time T"
 check "version" 0 -- --version
+TAXON_ISA=sse9 check "an unknown instruction set" 64 "TAXON_ISA=sse9 is unknown or not supported here; possible: " -- list models
+if [ "$(uname -m)" = x86_64 ]; then
+    TAXON_ISA=x86-64 check "a named instruction set" 0 -- run tiny.yaml --out isa --progress none 'datasets=[{name: bars, n_train: 50, n_valid: 10, n_test: 10}]'
+    if h5dump -g /provenance isa/bars-raw/vae/seed-0/result.h5 | grep -qF '"x86-64"'; then ok; else fail "the run is not computed with it"; fi
+fi
 
 # Config
 printf 'datasets: [{name: ring}]\nmodels: [{model: made, hiden: 3}]\n' >bad.yaml

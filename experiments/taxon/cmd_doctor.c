@@ -3,6 +3,7 @@
 #include "common/store/commit.h"
 #include "common/store/h5.h"
 #include "common/tensor/kernels.h"
+#include "common/tensor/kernels.h"
 #include "common/tensor/parallel.h"
 #include "experiments/taxon/clock.h"
 #include "experiments/taxon/command.h"
@@ -235,7 +236,6 @@ static int run(const tx_args *a)
 {
     (void)a;
     doctor d = {0};
-    TX_TRY(tx_kernels_start());
     tx_threads_set(1);
     print_versions();
     check_blas(&d);

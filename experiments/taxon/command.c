@@ -1,5 +1,6 @@
 #include "experiments/taxon/command.h"
 #include "common/base/build.h"
+#include "common/tensor/kernels.h"
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -140,6 +141,7 @@ static tx_status fail_command(const char *word)
 
 static int dispatch(int argc, char **argv)
 {
+    TX_TRY(tx_kernels_start()); /* TAXON_ISA is obeyed, or refused, whatever follows */
     const char *word = argc > 1 ? argv[1] : "";
     if (!*word) {
         print_commands(stderr);
