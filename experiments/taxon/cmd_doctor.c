@@ -3,7 +3,6 @@
 #include "common/store/commit.h"
 #include "common/store/h5.h"
 #include "common/tensor/kernels.h"
-#include "common/tensor/kernels.h"
 #include "common/tensor/parallel.h"
 #include "experiments/taxon/clock.h"
 #include "experiments/taxon/command.h"
