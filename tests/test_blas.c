@@ -31,7 +31,7 @@ static void test_symbols(void)
 static void test_one_thread(void)
 {
     tx_threads_set(2);
-    CHECK_INT(tx_threads(), 2);
+    CHECK_INT(tx_threads(), openblas_get_parallel() == 0 ? 1 : 2); /* a serial build bears only one caller */
     CHECK_INT(openblas_get_num_threads(), 1);
     tx_threads_set(1);
 }

@@ -2,15 +2,18 @@
 #include <omp.h>
 
 void openblas_set_num_threads(int n);
+int openblas_get_parallel(void); /* 0: a build without threads, and without the locks that calls from several need */
 
 static int threads = 1;
+
+bool tx_blas_is_serial(void) { return openblas_get_parallel() == 0; }
 
 void tx_threads_set(int n)
 {
     TX_REQUIRE(n >= 1, "%d threads", n);
-    threads = n;
+    threads = tx_blas_is_serial() ? 1 : n;
     omp_set_dynamic(0);
-    omp_set_num_threads(n);
+    omp_set_num_threads(threads);
     openblas_set_num_threads(1);
 }
 

@@ -3,7 +3,10 @@
 #ifndef TX_TENSOR_PARALLEL_H
 #define TX_TENSOR_PARALLEL_H
 #include "common/base/base.h"
-void tx_threads_set(int n);                          /**< 1 or more; call once at start (OpenMP and BLAS are told) */
+/** 1 or more; call once at start (OpenMP and BLAS are told). With a serial build of OpenBLAS it stays 1: called from two
+ *  threads at a time, such a build gives wrong products without a word. */
+void tx_threads_set(int n);
+bool tx_blas_is_serial(void);
 int  tx_threads(void);
 /** fn(ctx, i) for i in [0, n_tile), in any order and on any thread; nested calls run serially. */
 void tx_parallel(size_t n_tile, void (*fn)(void *ctx, size_t tile), void *ctx);

@@ -80,6 +80,8 @@ static void check_blas(doctor *d)
         good("BLAS", text);
     else
         fault(d, "BLAS", text);
+    if (tx_blas_is_serial())
+        warn(d, "BLAS", "a serial build of OpenBLAS: every run has one thread; use --jobs, or libopenblas0-pthread");
     if (found && strstr(info.dli_fname, "gslcblas"))
         fault(d, "BLAS", "GSL's own CBLAS is linked before OpenBLAS: many times slower");
 }
