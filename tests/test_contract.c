@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include "common/likelihood/estimator.h"
+#include "common/model/latent.h"
 #include "common/model/train.h"
 #include "common/store/checkpoint.h"
 #include "common/store/run_file.h"
@@ -461,7 +462,7 @@ static void test_bijections(void)
 /* ---- 5. bounds: below the truth, which importance weights give without bias ---- */
 static void bounds(const subject *s)
 {
-    if (!s->ops->elbo || !s->ops->log_weight) return;
+    if (!s->ops->elbo || !s->ops->posterior) return;
     enum { REPEATS = 20000 };
     const tx_space *space = &s->view->space;
     size_t d = space->dim, n = space->measure == TX_COUNTING ? n_states(space) : 4;
@@ -479,11 +480,14 @@ static void bounds(const subject *s)
         for (size_t k = 0; k < REPEATS; k++) memcpy(x + k * d, row, d * sizeof *x);
         tx_rng r = tx_rng_fold(tx_rng_named(tx_rng_root(17), "bounds"), i);
         tx_model_bind(m, t);
-        tx_var lw = s->ops->log_weight(m, t, r, 0, tx_leaf(t, tx_matrix(x, REPEATS, d)));
+        tx_var data = tx_leaf(t, tx_matrix(x, REPEATS, d)), mu, lv;
+        s->ops->posterior(m, t, data, &mu, &lv);
+        tx_var e = tx_latent_noise(t, tx_rng_normal, r, 0, REPEATS, s->ops->latent(m).dim);
+        tx_var lw = tx_log_weight(m, t, tx_observation_of(m, 0), data, mu, lv, e);
         double w = 0, w2 = 0, b = 0, b2 = 0, a = 0, a2 = 0;
         for (size_t k = 0; k < REPEATS; k++) {
-            double l = (double)lw->v.x[k], e = exp(l);
-            w += e / REPEATS, w2 += e * e / REPEATS, a += l / REPEATS, a2 += l * l / REPEATS;
+            double l = (double)lw->v.x[k], share = exp(l) / REPEATS;
+            w += share, w2 += share * exp(l), a += l / REPEATS, a2 += l * l / REPEATS;
         }
         tx_model_bind(m, t);
         tx_var el = s->ops->elbo(m, t, tx_rng_named(r, "other"), 0, tx_leaf(t, tx_matrix(x, REPEATS, d)));
@@ -712,7 +716,9 @@ static void test_registry(void)
         CHECK_TRUE(tx_model_find(m->name) == m);
         CHECK_TRUE(m->summary && m->taxonomy_path && m->spaces && m->options && m->build && m->sample);
         CHECK_TRUE(m->citation || strstr(m->taxonomy_path, "independent"));
-        CHECK_TRUE(!m->encode == !m->decode && !m->elbo == !m->log_weight);
+        CHECK_TRUE(!m->encode == !m->decode && (!m->elbo || m->posterior));
+        CHECK_TRUE(!m->latent == !m->generate && !m->log_observation == !m->observe);
+        CHECK_TRUE(!m->n_ordering == !m->log_prob_along && (!m->posterior || m->log_observation));
         CHECK_TRUE(m->log_prob || m->elbo || m->train_step || m->fit);
         for (int k = 0; k < n; k++) CHECK_TRUE(strcmp(tx_model_list[k]->name, m->name) != 0);
     }

@@ -881,18 +881,18 @@ static void test_standardised_reals(void)
     v = view_of(&d, "raw", 0);
     CHECK_NEAR(v.space.deviation[0], deviation, 1e-6);
     CHECK_NEAR(v.space.mean[2], 16.5, 1e-9);
-    CHECK_TRUE(isnan(tx_bits_per_dim(&v, 1.0)));
+    CHECK_TRUE(isnan(tx_bits_of(&v, TX_EXACT, 1.0).value));
     tx_view_close(&v);
 }
 
 static void test_measure(void)
 {
     tx_view v = {.space = {.measure = TX_LEBESGUE, .dim = 784}, .dequantised_levels = 256};
-    CHECK_NEAR(tx_bits_per_dim(&v, 1980.50), 4.356, 1e-3);
-    CHECK_NEAR(tx_bits_per_dim(&v, 784 * log(256)), 0, 1e-12);
+    CHECK_NEAR(tx_bits_of(&v, TX_EXACT, 1980.50).value, 4.356, 1e-3);
+    CHECK_NEAR(tx_bits_of(&v, TX_EXACT, 784 * log(256)).value, 0, 1e-12);
     v = (tx_view){.space = {.measure = TX_COUNTING, .levels = 2, .dim = 784}};
-    CHECK_NEAR(tx_bits_per_dim(&v, -84.55), 0.155587, 1e-6);
-    CHECK_NEAR(tx_bits_per_dim(&v, -784 * log(2)), 1, 1e-12);
+    CHECK_NEAR(tx_bits_of(&v, TX_EXACT, -84.55).value, 0.155587, 1e-6);
+    CHECK_NEAR(tx_bits_of(&v, TX_EXACT, -784 * log(2)).value, 1, 1e-12);
 }
 
 static tx_dataset builtin(const char *name, int n_train)

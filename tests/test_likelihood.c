@@ -47,7 +47,6 @@ static const tx_model_ops known = {.name = "known",
                                    .build = build,
                                    .log_prob = log_prob,
                                    .elbo = elbo,
-                                   .log_weight = elbo,
                                    .sample = sample};
 static const tx_model_ops generator = {.name = "generator",
                                        .summary = "s",

@@ -7,7 +7,7 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rows are hashed as they lie in memory: little-endian");
 
-static const char *const split_names[TX_N_SPLIT] = {"train", "valid", "test"};
+static const char *const split_names[TX_N_SPLIT + 1] = {"train", "valid", "test", "simulated"};
 static const char *const type_names[] = {"binary", "levels", "real"};
 
 const char *tx_split_name(tx_split s) { return split_names[s]; }

@@ -6,8 +6,9 @@
 #include "common/base/sha256.h"
 #include "common/tensor/rng.h"
 
-typedef enum tx_split { TX_TRAIN, TX_VALID, TX_TEST, TX_N_SPLIT } tx_split;
-const char *tx_split_name(tx_split s);                    /**< "train", "valid", "test" */
+/** The splits of a data set, and rows that a model has drawn itself, which are evaluated like one. */
+typedef enum tx_split { TX_TRAIN, TX_VALID, TX_TEST, TX_N_SPLIT, TX_SIMULATED = TX_N_SPLIT } tx_split;
+const char *tx_split_name(tx_split s);                    /**< "train", "valid", "test", "simulated" */
 
 /** What the stored numbers are. BINARY: {0,1}; LEVELS: {0..levels-1}; REAL: finite reals in the set's stated unit. */
 typedef enum tx_data_type { TX_BINARY, TX_LEVELS, TX_REAL } tx_data_type;

@@ -118,19 +118,24 @@ tx_status tx_model_descend(tx_model *m, tx_step *s, int net, tx_var loss, const 
     return descend(m, s, net, grad, what);
 }
 
+static tx_var score(tx_model *m, tx_tape *t, tx_score s, tx_rng r, uint64_t first, tx_var x)
+{
+    if (s == TX_SCORE_LOG_PROB) return m->ops->log_prob(m, t, x);
+    return (s == TX_SCORE_BOUND ? m->ops->bound : m->ops->elbo)(m, t, r, first, x);
+}
+
 /* All nets share one backward pass: their gradients are asked for together. */
 static tx_status ascend_likelihood(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out)
 {
     tx_tape *t = s->tape;
-    tx_var data = tx_leaf(t, x);
-    tx_var each = m->ops->log_prob ? m->ops->log_prob(m, t, data) : m->ops->elbo(m, t, s->rng, 0, data);
+    tx_var each = score(m, t, tx_model_score(m->ops), s->rng, 0, tx_leaf(t, x));
     tx_var loss = tx_affine(t, tx_mean(t, each), -1, 0);
     double value = (double)loss->v.x[0];
     out->n = 1;
     out->m[0].name = "objective", out->m[0].value = value;
     if (!isfinite(value))
         return tx_fail(TX_EDIVERGED, "step %llu: the %s is not finite", (unsigned long long)s->number,
-                       m->ops->log_prob ? "log-likelihood" : "evidence lower bound");
+                       m->ops->log_prob ? "log-likelihood" : "lower bound");
 
     int count[TX_MAX_NETS], total = 0;
     for (int i = 0; i < m->n_net; i++) total += count[i] = tx_params_count(m->net[i]);
@@ -166,12 +171,12 @@ void tx_model_sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, size_t n
 
 tx_score tx_model_score(const tx_model_ops *ops)
 {
-    return ops->log_prob ? TX_SCORE_LOG_PROB : ops->elbo ? TX_SCORE_ELBO : TX_SCORE_NONE;
+    return ops->log_prob ? TX_SCORE_LOG_PROB : ops->bound ? TX_SCORE_BOUND : ops->elbo ? TX_SCORE_ELBO : TX_SCORE_NONE;
 }
 
 const char *tx_score_name(tx_score s)
 {
-    static const char *const name[] = {"none", "exact", "elbo"};
+    static const char *const name[] = {"none", "exact", "elbo", "bound"};
     return name[s];
 }
 
@@ -180,6 +185,6 @@ void tx_model_evaluate(tx_model *m, tx_tape *t, tx_score s, tx_rng r, uint64_t f
     TX_REQUIRE(s != TX_SCORE_NONE, "%s has no score to evaluate", m->ops->name);
     tx_model_bind(m, t);
     tx_var data = tx_leaf(t, x);
-    tx_var y = s == TX_SCORE_LOG_PROB ? m->ops->log_prob(m, t, data) : m->ops->elbo(m, t, r, first, data);
+    tx_var y = score(m, t, s, r, first, data);
     for (size_t i = 0; i < tx_rows(x); i++) value[i] = (double)y->v.x[i];
 }

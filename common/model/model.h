@@ -8,6 +8,8 @@
 
 enum { TX_MAX_NETS = 4, TX_MAX_METRICS = 8 };
 typedef struct tx_model tx_model;
+typedef struct tx_prior tx_prior;                         /**< common/model/latent.h */
+typedef struct tx_latent { size_t dim; const tx_prior *prior; } tx_latent;
 
 /** Spaces a model can be a distribution over: an OR of these. */
 enum { TX_ON_BINARY = 1 /* {0,1}^D */, TX_ON_LEVELS = 2 /* {0..K-1}^D, K > 2 */, TX_ON_REAL = 4 /* R^D or a box in it */ };
@@ -46,8 +48,22 @@ typedef struct tx_model_ops {
     tx_var    (*log_prob)(tx_model *m, tx_tape *t, tx_var x);
     /** Per-example evidence lower bound with its own noise, [n,d] -> [n,1]; row i uses noise (r, first + i) only. */
     tx_var    (*elbo)(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_var x);
-    /** log p(x,z) - log q(z|x) with one z ~ q, [n,d] -> [n,1]; rows as above: importance weights. */
-    tx_var    (*log_weight)(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_var x);
+    /** Another lower bound that training ascends and valid selects by in place of `elbo`; arguments as there. */
+    tx_var    (*bound)(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_var x);
+    /** A model that holds densities along several orderings of the variables: how many (0: any number), and log p(x) along
+     *  ordering k, [n,d] -> [n,1]. Both or neither. */
+    uint64_t  (*n_ordering)(const tx_model *m);
+    tx_var    (*log_prob_along)(tx_model *m, tx_tape *t, uint64_t ordering, tx_var x);
+    /** Latent variables, z ~ p(z), x ~ p(x|z) (common/model/latent.h): their dimension and prior, and the last layer a of
+     *  the decoder or generator, [n,k] -> [n,d], of which tx_output(t, space, a) is G(z) = E[x|z]. Both or neither. */
+    tx_latent (*latent)(const tx_model *m);
+    tx_var    (*generate)(tx_model *m, tx_tape *t, tx_var z);
+    /** The model's own p(x|z), [n,d], [n,k] -> [n,1], and x[n,d] drawn from it (row i uses noise (r, first + i) only); both
+     *  NULL for a generator without one. */
+    tx_var    (*log_observation)(tx_model *m, tx_tape *t, tx_var x, tx_var z);
+    void      (*observe)(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_var z, tx_tensor x);
+    /** q(z|x) = N(mu, diag exp(lv)), each [n,k]; NULL without an encoder. */
+    void      (*posterior)(tx_model *m, tx_tape *t, tx_var x, tx_var *mu, tx_var *lv);
     /** Samples first..first+n-1 into x[n,d]; sample i is a function of (r, i). The tape is reset by the caller. */
     void      (*sample)(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x);
     /** Expected pixel values of the same samples (a picture of a Bernoulli's mean), optional; same contract as sample. */
@@ -56,7 +72,7 @@ typedef struct tx_model_ops {
     /** Bijections: x -> z and back, same shape. */
     tx_var    (*encode)(tx_model *m, tx_tape *t, tx_var x);
     tx_var    (*decode)(tx_model *m, tx_tape *t, tx_var z);
-    /** Training. Default (both NULL): ascend the batch mean of log_prob, else of elbo, over all nets at once.
+    /** Training. Default (both NULL): ascend the batch mean of log_prob, else of bound, else of elbo, over all nets at once.
      *  train_step: one step on the batch x[n,d]; TX_EDIVERGED with the term's name on a non-finite value.
      *  fit: closed form or EM, instead of epochs of steps. */
     tx_status (*train_step)(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out);
@@ -92,9 +108,9 @@ tx_status tx_model_descend(tx_model *m, tx_step *s, int net, tx_var loss, const 
 /** Samples first..first+n-1 in chunks of a fixed size; resets the tape. mean: use sample_mean where the model has it. */
 void      tx_model_sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, size_t n, bool mean, real x[]);
 /** Selection on valid: which score, if any. */
-typedef enum tx_score { TX_SCORE_NONE, TX_SCORE_LOG_PROB, TX_SCORE_ELBO } tx_score;
+typedef enum tx_score { TX_SCORE_NONE, TX_SCORE_LOG_PROB, TX_SCORE_ELBO, TX_SCORE_BOUND } tx_score;
 tx_score    tx_model_score(const tx_model_ops *ops);
-const char *tx_score_name(tx_score s);                    /**< "none", "exact", "elbo" */
-/** log_prob or elbo of rows x[n,d] into value[n] (nats in the model's space), in one bound tape pass. */
+const char *tx_score_name(tx_score s);                    /**< "none", "exact", "elbo", "bound" */
+/** log_prob, elbo or bound of rows x[n,d] into value[n] (nats in the model's space), in one bound tape pass. */
 void      tx_model_evaluate(tx_model *m, tx_tape *t, tx_score s, tx_rng r, uint64_t first, tx_tensor x, double value[]);
 #endif

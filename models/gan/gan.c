@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include "common/model/model.h"
+#include "common/model/latent.h"
 #include "common/model/output.h"
 
 enum { GENERATOR, DISCRIMINATOR };
@@ -24,14 +24,9 @@ static const struct {
     real sign, scale;
 } games[] = {{-1, 1}, {1, -1}};
 
-static void uniform_prior(tx_rng r, uint64_t first, size_t n, real z[])
-{
-    const real width = (real)3.4641016151377544; /* 2 sqrt 3: variance 1, as the normal prior has */
-    tx_rng_uniform(r, first, n, z);
-    tx_vec_affine(n, width, z, -width / 2, z);
-}
-
-static void (*const priors[])(tx_rng r, uint64_t first, size_t n, real z[]) = {tx_rng_normal, uniform_prior};
+/* Of z as the framework sees it; a uniform prior is a map of the logistic one. */
+static const tx_prior *const priors[] = {&tx_prior_normal, &tx_prior_logistic};
+enum { PRIOR_UNIFORM = 1 };
 
 static const tx_option options[] = {
     {"latent", TX_OPT_INT, offsetof(gan_config, latent), "100", 1, 65536, NULL, "dimension of z", "the authors' code"},
@@ -127,14 +122,25 @@ static void init(tx_model *m)
     tx_output_bias(m->space, tx_params_value(m->net[GENERATOR], s->generator.b[s->generator.n - 1]).x);
 }
 
-/* G(z) of the noise rows first, first + 1, ... of stream r, in the space's units. */
-static tx_var generate(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, size_t n)
+static tx_latent latent(const tx_model *m)
 {
     const gan_config *c = m->config;
-    size_t k = (size_t)c->latent;
-    tx_tensor z = tx_tape_tensor(t, n, k);
-    priors[c->prior](r, first * k, n * k, z.x);
-    return tx_output(t, m->space, tx_mlp_apply(t, m->net[GENERATOR], &((gan *)m->state)->generator, tx_leaf(t, z)));
+    return (tx_latent){(size_t)c->latent, priors[c->prior]};
+}
+
+/* The uniform prior on (-sqrt 3, sqrt 3), of variance 1 as the normal one has, is sqrt 3 tanh(z/2) of a logistic z. */
+static tx_var generate(tx_model *m, tx_tape *t, tx_var z)
+{
+    if (((const gan_config *)m->config)->prior == PRIOR_UNIFORM)
+        z = tx_scale(t, tx_activation(t, tx_scale(t, z, (real)0.5), TX_TANH), (real)1.7320508075688772);
+    return tx_mlp_apply(t, m->net[GENERATOR], &((gan *)m->state)->generator, z);
+}
+
+/* G(z) of the noise rows first, first + 1, ... of stream r, in the space's units. */
+static tx_var fakes(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, size_t n)
+{
+    tx_latent z = latent(m);
+    return tx_output(t, m->space, generate(m, t, tx_latent_noise(t, z.prior->fill, r, first, n, z.dim)));
 }
 
 /* Logits l(x) of D, [n,1], with dropout noise from r. A box is seen as [0,1]^D. */
@@ -201,7 +207,7 @@ static tx_status train_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *ou
     for (int k = 0; k < c->discriminator_steps; k++) {
         if (k > 0) tx_model_bind(m, t);
         tx_rng r = tx_rng_fold(s->rng, (uint64_t)k);
-        fake = generate(m, t, tx_rng_named(r, "latent"), 0, tx_rows(x));
+        fake = fakes(m, t, tx_rng_named(r, "latent"), 0, tx_rows(x));
         real_logit = discriminate(m, t, tx_rng_named(r, "dropout of data"), tx_leaf(t, x));
         fake_logit = discriminate(m, t, tx_rng_named(r, "dropout of fakes"), fake);
         loss_d = discriminator_loss(c, t, real_logit, fake_logit);
@@ -218,7 +224,7 @@ static tx_status train_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *ou
 
 static tx_var draw(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, size_t n)
 {
-    return generate(m, t, tx_rng_named(r, "latent"), first, n);
+    return fakes(m, t, tx_rng_named(r, "latent"), first, n);
 }
 
 static void sample_mean(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
@@ -255,6 +261,8 @@ const tx_model_ops tx_model_gan = {
     .check = check,
     .build = build,
     .init = init,
+    .latent = latent,
+    .generate = generate,
     .sample = sample,
     .sample_mean = sample_mean,
     .train_step = train_step,

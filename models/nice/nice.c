@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include "common/model/model.h"
+#include "common/model/latent.h"
 
 enum { MAX_COUPLINGS = 32 };
 typedef struct nice_config {
@@ -17,21 +17,7 @@ typedef struct nice {
     tx_param s;
 } nice;
 
-static const double two_pi = 6.283185307179586;
-
-static tx_var normal_logp(tx_tape *t, tx_var z)
-{
-    return tx_affine(t, tx_sum_rows(t, tx_mul(t, z, z)), (real)-0.5,
-                     (real)(-0.5 * log(two_pi) * (double)tx_cols(z->v)));
-}
-
-/* Factorial priors of z: density and sampler side by side, so that samples come from the prior that is trained. */
-static const struct {
-    tx_var (*logp)(tx_tape *t, tx_var z);
-    void (*fill)(tx_rng r, uint64_t first, size_t n, real z[]);
-    double deviation;
-} priors[] = {{tx_logistic_logp, tx_rng_logistic, 1.8137993642342178 /* pi / sqrt 3 */},
-              {normal_logp, tx_rng_normal, 1}};
+static const tx_prior *const priors[] = {&tx_prior_logistic, &tx_prior_normal};
 
 enum { INIT_SCALED, INIT_UNIFORM };
 
@@ -103,7 +89,7 @@ static void match_moments(tx_model *m)
 
     real *log_scale = tx_params_value(m->net[0], s->s).x;
     for (size_t j = 0; j < x->dim; j++)
-        log_scale[j] = (real)log(priors[c->prior].deviation / fmax(x->deviation[j], 1e-3 * widest));
+        log_scale[j] = (real)log(priors[c->prior]->deviation / fmax(x->deviation[j], 1e-3 * widest));
     for (int k = 0; k < 2 && k < n_couplings(m); k++) {
         tx_tensor shift = tx_params_value(m->net[0], s->m[k].b[s->m[k].n - 1]);
         for (size_t j = 0; j < tx_cols(shift); j++) shift.x[j] = (real)-x->mean[2 * j + (k % 2 ? 0 : 1)];
@@ -159,14 +145,14 @@ static tx_var log_prob(tx_model *m, tx_tape *t, tx_var x)
     const nice_config *c = m->config;
     const nice *s = m->state;
     tx_var log_det = tx_sum_rows(t, tx_params_var(m->net[0], s->s));
-    return tx_add(t, priors[c->prior].logp(t, encode(m, t, x)), tx_repeat_rows(t, log_det, tx_rows(x->v)));
+    return tx_add(t, priors[c->prior]->logp(t, encode(m, t, x)), tx_repeat_rows(t, log_det, tx_rows(x->v)));
 }
 
 static void sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
 {
     const nice_config *c = m->config;
     tx_tensor z = tx_tape_tensor(t, tx_rows(x), tx_cols(x));
-    priors[c->prior].fill(r, first * m->space->dim, tx_len(z), z.x);
+    priors[c->prior]->fill(r, first * m->space->dim, tx_len(z), z.x);
     memcpy(x.x, decode(m, t, tx_leaf(t, z))->v.x, tx_len(x) * sizeof(real));
 }
 

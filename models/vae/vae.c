@@ -1,9 +1,11 @@
 /** Variational auto-encoder: amortised Gaussian posterior, Gaussian prior, Bernoulli or Gaussian decoder.
- *  Kingma & Welling 2014 (kingma2014vae); Rezende, Mohamed & Wierstra 2014. Letters: x data, z latent, (mu, lv) mean
- * and log-variance of q(z|x), e its noise, L latent samples an example. */
+ *  Kingma & Welling 2014 (kingma2014vae); Rezende, Mohamed & Wierstra 2014. And the importance weighted auto-encoder,
+ *  the same model trained by a tighter bound: Burda, Grosse & Salakhutdinov 2016 (burda2016importance). Letters: x
+ * data, z latent, (mu, lv) mean and log-variance of q(z|x), e its noise, L latent samples an example (k in the second
+ * paper). */
 #include <math.h>
 #include <string.h>
-#include "common/model/model.h"
+#include "common/model/latent.h"
 #include "common/model/output.h"
 
 enum { ENCODER, DECODER };
@@ -20,27 +22,82 @@ typedef struct vae {
     tx_param log_variance;
 } vae;
 
+/* All options but n_sample, whose default and meaning differ. */
+#define NETWORK_OPTIONS                                                                                                \
+    {"latent", TX_OPT_INT,       offsetof(vae_config, latent), "20", 1, 65536,                                         \
+     NULL,     "dimension of z", "kingma2014vae, figure 2"},                                                           \
+        {"hidden",                                                                                                     \
+         TX_OPT_INTS,                                                                                                  \
+         offsetof(vae_config, hidden),                                                                                 \
+         "[500]",                                                                                                      \
+         1,                                                                                                            \
+         65536,                                                                                                        \
+         NULL,                                                                                                         \
+         "units of each hidden layer of the encoder; [] is a linear encoder",                                          \
+         "kingma2014vae, section 5"},                                                                                  \
+        {"decoder_hidden",                                                                                             \
+         TX_OPT_INTS,                                                                                                  \
+         offsetof(vae_config, decoder_hidden),                                                                         \
+         "[]",                                                                                                         \
+         1,                                                                                                            \
+         65536,                                                                                                        \
+         NULL,                                                                                                         \
+         "units of each hidden layer of the decoder; [] mirrors the encoder",                                          \
+         "kingma2014vae, section 5"},                                                                                  \
+        {"activation",                                                                                                 \
+         TX_OPT_CHOICE,                                                                                                \
+         offsetof(vae_config, activation),                                                                             \
+         "tanh",                                                                                                       \
+         0,                                                                                                            \
+         0,                                                                                                            \
+         TX_ACT_CHOICES,                                                                                               \
+         "of the hidden layers of both networks",                                                                      \
+         "kingma2014vae, appendix C"},                                                                                 \
+        {"observation",                                                                                                \
+         TX_OPT_CHOICE,                                                                                                \
+         offsetof(vae_config, observation),                                                                            \
+         "auto",                                                                                                       \
+         0,                                                                                                            \
+         0,                                                                                                            \
+         "auto|bernoulli|gaussian",                                                                                    \
+         "p(x|z); auto: Bernoulli on binary data, Gaussian on real data, and nothing else is a likelihood there",      \
+         "kingma2014vae, appendix C"},                                                                                 \
+        {"variance",                                                                                                   \
+         TX_OPT_CHOICE,                                                                                                \
+         offsetof(vae_config, variance),                                                                               \
+         "predicted",                                                                                                  \
+         0,                                                                                                            \
+         0,                                                                                                            \
+         "learned|predicted|fixed",                                                                                    \
+         "of the Gaussian p(x|z): one parameter a coordinate, a second output of the decoder, or sigma^2",             \
+         "predicted: kingma2014vae, appendix C.2"},                                                                    \
+        {"sigma",                                                                                                      \
+         TX_OPT_REAL,                                                                                                  \
+         offsetof(vae_config, sigma),                                                                                  \
+         "0.1",                                                                                                        \
+         1e-6,                                                                                                         \
+         1e6,                                                                                                          \
+         NULL,                                                                                                         \
+         "deviation of p(x|z) with variance: fixed, in the data's unit as the model sees it",                          \
+         NULL},                                                                                                        \
+    {                                                                                                                  \
+        "min_sigma", TX_OPT_REAL, offsetof(vae_config, min_sigma), "0.001", 1e-6, 1e6, NULL,                           \
+            "added in squares to a learned or predicted deviation, so that constant coordinates have a bounded "       \
+            "density",                                                                                                 \
+            NULL                                                                                                       \
+    }
+
 static const tx_option options[] = {
-    {"latent", TX_OPT_INT, offsetof(vae_config, latent), "20", 1, 65536, NULL, "dimension of z",
-     "kingma2014vae, figure 2"},
-    {"hidden", TX_OPT_INTS, offsetof(vae_config, hidden), "[500]", 1, 65536, NULL,
-     "units of each hidden layer of the encoder; [] is a linear encoder", "kingma2014vae, section 5"},
-    {"decoder_hidden", TX_OPT_INTS, offsetof(vae_config, decoder_hidden), "[]", 1, 65536, NULL,
-     "units of each hidden layer of the decoder; [] mirrors the encoder", "kingma2014vae, section 5"},
-    {"activation", TX_OPT_CHOICE, offsetof(vae_config, activation), "tanh", 0, 0, TX_ACT_CHOICES,
-     "of the hidden layers of both networks", "kingma2014vae, appendix C"},
-    {"observation", TX_OPT_CHOICE, offsetof(vae_config, observation), "auto", 0, 0, "auto|bernoulli|gaussian",
-     "p(x|z); auto: Bernoulli on binary data, Gaussian on real data, and nothing else is a likelihood there",
-     "kingma2014vae, appendix C"},
-    {"variance", TX_OPT_CHOICE, offsetof(vae_config, variance), "predicted", 0, 0, "learned|predicted|fixed",
-     "of the Gaussian p(x|z): one parameter a coordinate, a second output of the decoder, or sigma^2",
-     "predicted: kingma2014vae, appendix C.2"},
-    {"sigma", TX_OPT_REAL, offsetof(vae_config, sigma), "0.1", 1e-6, 1e6, NULL,
-     "deviation of p(x|z) with variance: fixed, in the data's unit as the model sees it", NULL},
-    {"min_sigma", TX_OPT_REAL, offsetof(vae_config, min_sigma), "0.001", 1e-6, 1e6, NULL,
-     "added in squares to a learned or predicted deviation, so that constant coordinates have a bounded density", NULL},
+    NETWORK_OPTIONS,
     {"n_sample", TX_OPT_INT, offsetof(vae_config, n_sample), "1", 1, 10000, NULL,
      "latent samples an example in the evidence lower bound, L", "kingma2014vae, section 2.3"},
+    {0},
+};
+static const tx_option iwae_options[] = {
+    NETWORK_OPTIONS,
+    {"n_sample", TX_OPT_INT, offsetof(vae_config, n_sample), "50", 1, 10000, NULL,
+     "importance samples an example in the training bound, k; 1 is the VAE with a sampled divergence",
+     "burda2016importance, section 5: 1, 5, 50"},
     {0},
 };
 
@@ -130,20 +187,12 @@ static tx_var decoder(tx_model *m, tx_tape *t, tx_var z)
 }
 
 /* log p(x|z), [n,1] */
-static tx_var log_likelihood(tx_model *m, tx_tape *t, tx_var x, tx_var z)
+static tx_var log_observation(tx_model *m, tx_tape *t, tx_var x, tx_var z)
 {
     tx_var y = decoder(m, t, z), mean, logvar;
     if (!gaussian(m)) return tx_bernoulli_logp(t, y, x);
     moments(m, t, y, &mean, &logvar);
     return tx_normal_logp(t, x, mean, logvar);
-}
-
-/* Noise of the rows first, first + 1, ...: element (first + row) width + j of stream r. */
-static tx_var noise(tx_tape *t, tx_rng r, uint64_t first, size_t n, size_t width)
-{
-    tx_tensor e = tx_tape_tensor(t, n, width);
-    tx_rng_normal(r, first * width, n * width, e.x);
-    return tx_leaf(t, e);
 }
 
 static void posterior(tx_model *m, tx_tape *t, tx_var x, tx_var *mu, tx_var *lv)
@@ -152,11 +201,6 @@ static void posterior(tx_model *m, tx_tape *t, tx_var x, tx_var *mu, tx_var *lv)
     tx_var h = tx_mlp_apply(t, m->net[ENCODER], &((vae *)m->state)->encoder, x);
     *mu = tx_slice_cols(t, h, 0, k);
     *lv = tx_slice_cols(t, h, k, 2 * k);
-}
-
-static tx_var reparametrise(tx_tape *t, tx_var mu, tx_var lv, tx_var e)
-{
-    return tx_add(t, mu, tx_mul(t, e, tx_exp(t, tx_scale(t, lv, (real)0.5))));
 }
 
 /* KL(q(z|x) || p(z)) = 1/2 sum mu^2 + exp(lv) - lv - 1, [n,1]: appendix B of the paper. */
@@ -173,71 +217,89 @@ static tx_var elbo(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_var x)
     size_t n = tx_rows(x->v), k = (size_t)c->latent, L = (size_t)c->n_sample;
     tx_var mu, lv;
     posterior(m, t, x, &mu, &lv);
-    tx_var kl = divergence(t, mu, lv), e = noise(t, r, first, n, L * k);
-    if (L == 1) return tx_sub(t, log_likelihood(m, t, x, reparametrise(t, mu, lv, e)), kl);
+    tx_var kl = divergence(t, mu, lv), e = tx_latent_noise(t, tx_rng_normal, r, first, n, L * k);
+    if (L == 1) return tx_sub(t, log_observation(m, t, x, tx_reparametrise(t, mu, lv, e)), kl);
     e = tx_reshape(t, e, tx_shape2(n * L, k));
-    tx_var z = reparametrise(t, tx_tile_rows(t, mu, L), tx_tile_rows(t, lv, L), e);
-    tx_var each = tx_reshape(t, log_likelihood(m, t, tx_tile_rows(t, x, L), z), tx_shape2(n, L));
+    tx_var z = tx_reparametrise(t, tx_tile_rows(t, mu, L), tx_tile_rows(t, lv, L), e);
+    tx_var each = tx_reshape(t, log_observation(m, t, tx_tile_rows(t, x, L), z), tx_shape2(n, L));
     return tx_sub(t, tx_scale(t, tx_sum_rows(t, each), (real)1 / (real)L), kl);
 }
 
-/* log p(z) - log q(z|x) = 1/2 sum e^2 + lv - z^2: the normalising constants cancel. */
-static tx_var log_weight(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_var x)
+/* Equation 8 of Burda et al.: log 1/L sum_l p(x,z_l)/q(z_l|x). */
+static tx_var importance_bound(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_var x)
 {
-    tx_var mu, lv, e = noise(t, r, first, tx_rows(x->v), (size_t)((const vae_config *)m->config)->latent);
+    const vae_config *c = m->config;
+    const tx_observation own = {TX_OBSERVE_MODEL, 0};
+    size_t n = tx_rows(x->v), k = (size_t)c->latent, L = (size_t)c->n_sample;
+    tx_var mu, lv, e = tx_reshape(t, tx_latent_noise(t, tx_rng_normal, r, first, n, L * k), tx_shape2(n * L, k));
     posterior(m, t, x, &mu, &lv);
-    tx_var z = reparametrise(t, mu, lv, e);
-    tx_var ratio = tx_sub(t, tx_add(t, tx_mul(t, e, e), lv), tx_mul(t, z, z));
-    return tx_add(t, log_likelihood(m, t, x, z), tx_scale(t, tx_sum_rows(t, ratio), (real)0.5));
+    tx_var w = tx_log_weight(m, t, own, tx_tile_rows(t, x, L), tx_tile_rows(t, mu, L), tx_tile_rows(t, lv, L), e);
+    return tx_affine(t, tx_logsumexp(t, tx_reshape(t, w, tx_shape2(n, L))), 1, (real)-log((double)L));
 }
 
-static tx_var draw(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, size_t n)
+static tx_latent latent(const tx_model *m)
 {
-    size_t k = (size_t)((const vae_config *)m->config)->latent;
-    return decoder(m, t, noise(t, tx_rng_named(r, "latent"), first, n, k));
+    return (tx_latent){(size_t)((const vae_config *)m->config)->latent, &tx_prior_normal};
+}
+
+static tx_var generate(tx_model *m, tx_tape *t, tx_var z)
+{
+    tx_var y = decoder(m, t, z);
+    return tx_cols(y->v) == m->space->dim ? y : tx_slice_cols(t, y, 0, m->space->dim);
+}
+
+static void observe(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_var z, tx_tensor x)
+{
+    size_t n = tx_rows(x), d = tx_cols(x);
+    tx_var y = decoder(m, t, z), logvar;
+    if (gaussian(m)) {
+        moments(m, t, y, &y, &logvar);
+        tx_var v = tx_reparametrise(t, y, logvar, tx_latent_noise(t, tx_rng_normal, r, first, n, d));
+        memcpy(x.x, v->v.x, n * d * sizeof(real));
+    } else {
+        tx_rng_bernoulli(r, first * d, n * d, tx_activation(t, y, TX_SIGMOID)->v.x, x.x);
+    }
+}
+
+static tx_var draw_latent(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, size_t n)
+{
+    return tx_latent_noise(t, tx_rng_normal, tx_rng_named(r, "latent"), first, n, latent(m).dim);
 }
 
 static void sample_mean(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
 {
-    tx_var y = draw(m, t, r, first, tx_rows(x)), logvar;
-    if (gaussian(m))
-        moments(m, t, y, &y, &logvar);
-    else
-        y = tx_activation(t, y, TX_SIGMOID);
-    memcpy(x.x, y->v.x, tx_len(x) * sizeof(real));
+    tx_var a = generate(m, t, draw_latent(m, t, r, first, tx_rows(x)));
+    memcpy(x.x, tx_output(t, m->space, a)->v.x, tx_len(x) * sizeof(real));
 }
 
 static void sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
 {
-    size_t n = tx_rows(x), d = tx_cols(x);
-    tx_rng observation = tx_rng_named(r, "observation");
-    tx_var y = draw(m, t, r, first, n), logvar;
-    if (gaussian(m)) {
-        moments(m, t, y, &y, &logvar);
-        tx_var v = reparametrise(t, y, logvar, noise(t, observation, first, n, d));
-        memcpy(x.x, v->v.x, n * d * sizeof(real));
-    } else {
-        tx_rng_bernoulli(observation, first * d, n * d, tx_activation(t, y, TX_SIGMOID)->v.x, x.x);
-    }
+    observe(m, t, tx_rng_named(r, "observation"), first, draw_latent(m, t, r, first, tx_rows(x)), x);
 }
+
+#define SHARED_OPS                                                                                                     \
+    .taxonomy_path = "explicit/approximate/variational", .spaces = TX_ON_BINARY | TX_ON_REAL,                          \
+    .state_size = sizeof(vae), .config_size = sizeof(vae_config), .check = check, .build = build, .init = init,        \
+    .elbo = elbo, .latent = latent, .generate = generate, .log_observation = log_observation, .observe = observe,      \
+    .posterior = posterior, .sample = sample, .sample_mean = sample_mean
 
 const tx_model_ops tx_model_vae = {
     .name = "vae",
     .summary = "variational auto-encoder with Gaussian latents",
     .citation = "kingma2014vae",
-    .taxonomy_path = "explicit/approximate/variational",
-    .spaces = TX_ON_BINARY | TX_ON_REAL,
-    .state_size = sizeof(vae),
-    .config_size = sizeof(vae_config),
     .options = options,
     .toys =
         "[{latent: 2, hidden: [7]}, {latent: 3, hidden: [6, 5], decoder_hidden: [4], variance: predicted, n_sample: 2},"
         " {latent: 1, hidden: [5], variance: fixed, sigma: 0.7, activation: softplus}]",
-    .check = check,
-    .build = build,
-    .init = init,
-    .elbo = elbo,
-    .log_weight = log_weight,
-    .sample = sample,
-    .sample_mean = sample_mean,
+    SHARED_OPS,
+};
+
+const tx_model_ops tx_model_iwae = {
+    .name = "iwae",
+    .summary = "importance weighted auto-encoder: a VAE trained by the bound of k importance samples",
+    .citation = "burda2016importance",
+    .options = iwae_options,
+    .toys = "[{latent: 2, hidden: [7], n_sample: 3}, {latent: 3, hidden: [6, 5], variance: learned, n_sample: 5}]",
+    .bound = importance_bound,
+    SHARED_OPS,
 };
