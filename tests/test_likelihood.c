@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include "common/data/measure.h"
 #include "common/likelihood/estimator.h"
+#include "common/likelihood/weights.h"
 #include "tests/support/check.h"
 
 /* A 3-D standard normal stretched by 1.5 and moved by 0.3, with log_prob, an ELBO below it by a known noisy gap, and
@@ -382,6 +383,58 @@ static void test_kinds(void)
     CHECK_TRUE(!tx_kind_of_name("guess", &k));
 }
 
+/* By the definition, the jackknife by leaving each out in turn; in long double, less a shift that keeps it in range. */
+static double naive_log_mean(size_t n, const double w[], double shift, double *error)
+{
+    long double all = 0, mean = 0, square = 0, *without = tx_alloc(n, sizeof *without);
+    for (size_t i = 0; i < n; i++) {
+        all += expl((long double)w[i] - shift);
+        for (size_t j = 0; j < n; j++) without[i] += j == i ? 0 : expl((long double)w[j] - shift);
+        without[i] = logl(without[i] / (long double)(n - 1));
+        mean += without[i] / (long double)n;
+    }
+    for (size_t i = 0; i < n; i++) square += (without[i] - mean) * (without[i] - mean);
+    *error = (double)sqrtl(square * (long double)(n - 1) / (long double)n);
+    free(without);
+    return (double)(logl(all / (long double)n) + shift);
+}
+
+static void test_log_mean_exp(void)
+{
+    static const size_t size[] = {2, 7, 64, 65, 1001};
+    static const double at[] = {0, -2385.5, 9387.25}, width[] = {0, 0.01, 1.37, 30};
+    static double w[1001];
+    double error, expected, naive;
+    for (size_t k = 0; k < TX_LEN(size) * TX_LEN(at) * TX_LEN(width); k++) {
+        size_t n = size[k / (TX_LEN(at) * TX_LEN(width))];
+        double shift = at[k / TX_LEN(width) % TX_LEN(at)], spread_of = width[k % TX_LEN(width)];
+        for (size_t i = 0; i < n; i++)
+            w[i] = i % 13 == 12 ? -INFINITY : shift + spread_of * tx_rng_normal1(tx_rng_root(k), i);
+        naive = naive_log_mean(n, w, shift, &expected);
+        CHECK_NEAR(tx_log_mean_exp(n, w, &error), naive, 1e-14 * fabs(naive) + 1e-14 * (double)n);
+        CHECK_NEAR(error, expected, 1e-10 * expected + 1e-13);
+        CHECK_NEAR(tx_log_mean_exp(n, w, NULL), naive, 1e-14 * fabs(naive) + 1e-14 * (double)n);
+    }
+    for (size_t i = 0; i < 500; i++) w[i] = 0.05 * tx_rng_normal1(tx_rng_root(9), i);
+    tx_log_mean_exp(500, w, &error); /* of a mean of weights near 1: deviation / sqrt n */
+    CHECK_NEAR(error, 0.05 / sqrt(500), 0.1 * 0.05 / sqrt(500));
+}
+
+static void test_log_mean_exp_limits(void)
+{
+    double error;
+    CHECK_NEAR(tx_log_mean_exp(1, (double[]){-2385.25}, &error), -2385.25, 0);
+    CHECK_TRUE(isnan(error));
+    CHECK_TRUE(tx_log_mean_exp(3, (double[]){-INFINITY, -INFINITY, -INFINITY}, &error) == -INFINITY && isnan(error));
+    CHECK_TRUE(tx_log_mean_exp(2, (double[]){INFINITY, 3}, &error) == INFINITY && isnan(error));
+    CHECK_TRUE(isnan(tx_log_mean_exp(3, (double[]){1, NAN, INFINITY}, &error)) && isnan(error));
+    CHECK_NEAR(tx_log_mean_exp(2, (double[]){-INFINITY, 7.25}, &error), 7.25 - log(2), 1e-15 * 7.25);
+    CHECK_TRUE(error == INFINITY);
+    /* One weight carries the sum: without it the mean is e^-2000, without another 1/2. */
+    CHECK_NEAR(tx_log_mean_exp(3, (double[]){-2000, 0, -2000}, &error), -log(3), 1e-15);
+    CHECK_NEAR(error, 2 * (2000 - log(2)) / 3, 1e-9);
+}
+
 static void finish(void)
 {
     tx_model_free(model), tx_model_free(implicit);
@@ -401,6 +454,8 @@ int main(void)
         {"what is not finite", test_not_finite},
         {"the data's unit through logit and standardised", test_units},
         {"kinds and signs", test_kinds},
+        {"log of a mean of weights, with its jackknife", test_log_mean_exp},
+        {"weights that are not finite, or alone", test_log_mean_exp_limits},
         {"clean up", finish},
     };
     return tx_run_tests("likelihood", tests, (int)TX_LEN(tests));
