@@ -1,0 +1,232 @@
+/* The importance weighted bound log 1/k sum_i p(x,z_i)/q(z_i), z_1..z_k ~ q (Burda, Grosse & Salakhutdinov 2016, eq.
+ * 8), where q is the model's encoder or its prior. Its expectation is below log p(x) and rises with k. Letters: k
+ * weights a repeat of the bound; `draws` weights of a row in all its repeats. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/likelihood/pass.h"
+#include "common/likelihood/weights.h"
+#include "common/model/latent.h"
+
+/* Rows whose posterior is computed in one pass; decoder rows of one. Both are part of what last bits depend on. */
+enum { ROWS = 200, CHUNK = 1000 };
+enum { PROPOSAL_AUTO, PROPOSAL_ENCODER, PROPOSAL_PRIOR };
+
+typedef struct iwae_config {
+    int n_importance, n_repeat, proposal;
+} iwae_config;
+static const tx_option options[] = {
+    {"n_importance", TX_OPT_INT, offsetof(iwae_config, n_importance), "5000", 1, 10000000, NULL,
+     "importance weights in each bound, k", "burda2016importance, section 5: 5000"},
+    {"n_repeat", TX_OPT_INT, offsetof(iwae_config, n_repeat), "1", 1, 1000000, NULL,
+     "independent bounds of k weights for each example, averaged; from 2 on the Monte Carlo error comes from their "
+     "spread, with 1 from a jackknife over the weights",
+     NULL},
+    {"proposal", TX_OPT_CHOICE, offsetof(iwae_config, proposal), "auto", 0, 0, "auto|encoder|prior",
+     "what latents are drawn from; auto: the encoder where the model has one, else the prior", NULL},
+    {0},
+};
+
+static const char *unfit(const tx_model_ops *m, const tx_view *v)
+{
+    if (!m->latent) return "has no latent variables";
+    if (m->log_observation) return NULL;
+    if (v->space.measure == TX_LEBESGUE)
+        return "has no p(x|z) on real values, and so no importance weights: ais and parzen lay a normal over its "
+               "output";
+    return v->space.levels == 2 ? NULL : "has no p(x|z) on more than two levels";
+}
+
+static tx_status check(const iwae_config *c, const tx_model *m)
+{
+    if (c->proposal == PROPOSAL_ENCODER && !m->ops->posterior)
+        return tx_fail(TX_ECONFIG, "iwae: proposal is 'encoder', but %s has none: use 'prior'", m->ops->name);
+    if (c->n_importance == 1 && c->n_repeat == 1)
+        return tx_fail(TX_ECONFIG, "iwae: one weight tells nothing of its error: raise n_importance, or n_repeat");
+    return TX_OK;
+}
+
+/* The decoder's slots: row slot[i] of the batch stands in slot i, with its x, mu and lv; only where that changes are
+ * they copied again. */
+typedef struct sampler {
+    tx_model *m;
+    tx_observation o;
+    tx_rng r;
+    bool encoder;
+    size_t dim, width; /* of x, of z */
+    tx_tape *tape;
+    size_t first, draws; /* first row of the batch */
+    tx_tensor x, mu, lv; /* of the batch: [ROWS,dim], [ROWS,width] x2 */
+    size_t slot[CHUNK];
+    tx_tensor slot_x, slot_mu, slot_lv; /* [CHUNK,.] */
+} sampler;
+
+static tx_tensor new_matrix(size_t rows, size_t cols)
+{
+    return tx_matrix(tx_alloc(rows * cols, sizeof(real)), rows, cols);
+}
+
+static sampler *new_sampler(const iwae_config *c, tx_model *m, tx_rng r)
+{
+    sampler *q = tx_alloc(1, sizeof *q);
+    q->m = m, q->o = tx_observation_of(m, 0), q->r = tx_rng_named(r, "iwae");
+    q->encoder = m->ops->posterior && c->proposal != PROPOSAL_PRIOR;
+    q->dim = m->space->dim, q->width = m->ops->latent(m).dim;
+    q->draws = (size_t)c->n_importance * (size_t)c->n_repeat;
+    q->tape = tx_tape_new(1 << 20);
+    q->x = new_matrix(ROWS, q->dim), q->mu = new_matrix(ROWS, q->width), q->lv = new_matrix(ROWS, q->width);
+    q->slot_x = new_matrix(CHUNK, q->dim);
+    q->slot_mu = new_matrix(CHUNK, q->width), q->slot_lv = new_matrix(CHUNK, q->width);
+    return q;
+}
+
+static void free_sampler(sampler *q)
+{
+    tx_tape_free(q->tape);
+    free(q->x.x), free(q->mu.x), free(q->lv.x), free(q->slot_x.x), free(q->slot_mu.x), free(q->slot_lv.x);
+    free(q);
+}
+
+static void begin_batch(sampler *q, const tx_view *v, tx_split s, size_t first, size_t rows, double jacobian[])
+{
+    tx_var mu, lv;
+    q->first = first;
+    tx_view_range(v, s, first, rows, q->x.x, jacobian);
+    for (size_t i = 0; i < CHUNK; i++) q->slot[i] = SIZE_MAX;
+    if (!q->encoder) return;
+    tx_model_bind(q->m, q->tape);
+    q->m->ops->posterior(q->m, q->tape, tx_leaf(q->tape, tx_slice_rows(q->x, 0, rows)), &mu, &lv);
+    memcpy(q->mu.x, mu->v.x, rows * q->width * sizeof(real));
+    memcpy(q->lv.x, lv->v.x, rows * q->width * sizeof(real));
+}
+
+static void put(tx_tensor to, size_t slot, tx_tensor from, size_t row)
+{
+    memcpy(to.x + slot * tx_cols(to), from.x + row * tx_cols(to), tx_cols(to) * sizeof(real));
+}
+
+static void fill_slot(sampler *q, size_t slot, size_t row)
+{
+    if (q->slot[slot] == row) return;
+    q->slot[slot] = row;
+    put(q->slot_x, slot, q->x, row);
+    put(q->slot_mu, slot, q->mu, row);
+    put(q->slot_lv, slot, q->lv, row);
+}
+
+/* Weights from .. from+n-1 of the batch, those of a row side by side. Draw j of a row takes values j width .. of the
+ * row's own stream: k = 100 are the first of k = 5000, wherever passes begin. */
+static void log_weights(sampler *q, size_t from, size_t n, double w[])
+{
+    tx_tape *t = q->tape;
+    const tx_prior *prior = q->m->ops->latent(q->m).prior;
+    tx_model_bind(q->m, t);
+    tx_tensor e = tx_tape_tensor(t, n, q->width);
+    for (size_t i = 0, count; i < n; i += count) {
+        size_t row = (from + i) / q->draws, draw = (from + i) % q->draws;
+        count = q->draws - draw < n - i ? q->draws - draw : n - i;
+        (q->encoder ? tx_rng_normal : prior->fill)(tx_rng_fold(q->r, q->first + row), draw * q->width, count * q->width,
+                                                   e.x + i * q->width);
+        for (size_t j = i; j < i + count; j++) fill_slot(q, j, row);
+    }
+    tx_var x = tx_leaf(t, tx_slice_rows(q->slot_x, 0, n)), noise = tx_leaf(t, e), y;
+    if (q->encoder)
+        y = tx_log_weight(q->m, t, q->o, x, tx_leaf(t, tx_slice_rows(q->slot_mu, 0, n)),
+                          tx_leaf(t, tx_slice_rows(q->slot_lv, 0, n)), noise);
+    else
+        y = tx_observation_logp(q->m, t, q->o, x, noise);
+    for (size_t i = 0; i < n; i++) w[i] = (double)y->v.x[i];
+}
+
+/* Weights as they come, k kept at a time, and the running mean and sum of squares of the row's repeats. */
+typedef struct tally {
+    size_t k, n, repeats, done; /* weights kept; repeats of this row */
+    double *w, mean, square, jackknife;
+} tally;
+
+/* True when the row is complete: then its value and error are told. */
+static bool count_weight(tally *c, double w, double *value, double *error)
+{
+    c->w[c->n++] = w;
+    if (c->n < c->k) return false;
+    double bound = tx_log_mean_exp(c->k, c->w, c->repeats == 1 ? &c->jackknife : NULL), d = bound - c->mean;
+    c->n = 0;
+    c->mean += d / (double)++c->done;
+    c->square += d * (bound - c->mean);
+    if (c->done < c->repeats) return false;
+    double repeats = (double)c->repeats;
+    *value = c->mean;
+    *error = c->repeats == 1 ? c->jackknife : sqrt(c->square / (repeats - 1) / repeats);
+    c->done = 0, c->mean = c->square = 0;
+    return true;
+}
+
+static tx_status run_batch(sampler *q, tally *c, const tx_view *v, size_t first, size_t rows, size_t n,
+                           void (*progress)(void *ctx, double share), void *ctx, tx_estimate *e)
+{
+    double jacobian[ROWS], w[CHUNK];
+    size_t row = first, total = rows * q->draws;
+    begin_batch(q, v, e->split, first, rows, jacobian);
+    for (size_t from = 0; from < total; from += CHUNK) {
+        size_t count = total - from < CHUNK ? total - from : CHUNK;
+        log_weights(q, from, count, w);
+        for (size_t i = 0; i < count; i++) {
+            if (!count_weight(c, w[i], &e->log_likelihood[row], &e->std_error[row])) continue;
+            e->log_likelihood[row] += jacobian[row - first];
+            if (!isfinite(e->log_likelihood[row]))
+                return tx_fail(TX_EDIVERGED, "iwae: the bound of %s row %zu is %g", tx_split_name(e->split), row,
+                               e->log_likelihood[row]);
+            row++;
+        }
+        if (progress) progress(ctx, ((double)first + (double)(from + count) / (double)q->draws) / (double)n);
+    }
+    return TX_OK;
+}
+
+static void describe(const iwae_config *c, const sampler *q, tx_estimate *e)
+{
+    e->kind = TX_LOWER_BOUND, e->stochastic = true;
+    if (q->o.kind == TX_OBSERVE_BERNOULLI)
+        tx_copy_text(e->evaluated_model, sizeof e->evaluated_model, "Bernoullis with means G(z)");
+    json_object_set_new(e->settings, "n_importance", json_integer(c->n_importance));
+    json_object_set_new(e->settings, "n_repeat", json_integer(c->n_repeat));
+    json_object_set_new(e->settings, "proposal", json_string(q->encoder ? "encoder" : "prior"));
+}
+
+static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split s, size_t n, tx_rng r,
+                     void (*progress)(void *ctx, double share), void *ctx, tx_estimate *out)
+{
+    const iwae_config *c = config;
+    double start = tx_now();
+    tx_estimate e;
+    tx_status status = check(c, m);
+    if (status != TX_OK) return status;
+    n = tx_rows_asked(v, s, n);
+    tx_estimate_init(&e, "iwae", v, s, n, true);
+    sampler *q = new_sampler(c, m, r);
+    tally count = {.k = (size_t)c->n_importance, .repeats = (size_t)c->n_repeat};
+    count.w = tx_alloc(count.k, sizeof *count.w);
+    for (size_t i = 0; i < n && status == TX_OK; i += ROWS)
+        status = run_batch(q, &count, v, i, n - i < ROWS ? n - i : ROWS, n, progress, ctx, &e);
+    describe(c, q, &e);
+    free_sampler(q), free(count.w);
+    if (status != TX_OK) {
+        tx_estimate_free(&e);
+        return status;
+    }
+    tx_estimate_summarise(&e, v);
+    e.model_evaluations = (double)n * c->n_importance * c->n_repeat;
+    e.seconds = tx_now() - start;
+    *out = e;
+    return TX_OK;
+}
+
+extern const tx_estimator_ops tx_estimator_iwae;
+const tx_estimator_ops tx_estimator_iwae = {
+    .name = "iwae",
+    .summary = "importance weighted bound, from the encoder's or the prior's samples",
+    .citation = "burda2016importance",
+    .config_size = sizeof(iwae_config),
+    .options = options,
+    .unfit = unfit,
+    .run = run};
