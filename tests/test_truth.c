@@ -1,0 +1,612 @@
+/* Estimators against the truth, on models whose marginal likelihood is known: a linear-Gaussian VAE, whose p(x) is
+ * N(b, WW' + s^2 I), and a Bernoulli decoder of one latent, whose p(x) is an integral over the line. Letters: K
+ * latents, D variables, W[K,D] and b[D] the decoder, s its deviation, k importance samples. */
+#include <stdlib.h>
+#include "common/data/measure.h"
+#include "common/likelihood/estimator.h"
+#include "tests/support/check.h"
+
+enum { D = 5, K = 2, N = 400, REPEATS = 200 };
+static const double log_two_pi = 1.8378770664093453;
+
+static tx_status parse(const tx_option *options, void *config, const char *text)
+{
+    tx_yaml *y = NULL;
+    tx_options_defaults(options, config);
+    TX_TRY(tx_yaml_parse(text, strlen(text), "test", &y));
+    tx_status s = tx_options_parse(&(tx_option_set){options, config}, 1, y, "test", NULL);
+    tx_yaml_free(y);
+    return s;
+}
+
+static tx_tensor weight(const tx_params *p, const char *name)
+{
+    for (int j = 0; j < tx_params_count(p); j++)
+        if (strcmp(tx_params_name(p, (tx_param){j}), name) == 0) return tx_params_value(p, (tx_param){j});
+    CU_FAIL_FATAL("no such weight");
+    return (tx_tensor){0};
+}
+
+/* ---- subjects: a model, rows, and the truth of each row ---- */
+typedef struct subject {
+    tx_dataset data;
+    tx_view view;
+    tx_model *m;
+    double truth[N]; /* of the rows of test, nats */
+} subject;
+
+static void open_rows(subject *o, const tx_dataset *like, const real *x)
+{
+    o->data = *like;
+    for (int s = 0; s < TX_N_SPLIT; s++) {
+        size_t len = N * like->dim;
+        uint8_t *level = like->levels ? tx_alloc(len, 1) : NULL;
+        float *value = like->levels ? NULL : tx_alloc(len, sizeof *value);
+        for (size_t i = 0; i < len; i++) {
+            real v = x[(size_t)s * len + i];
+            if (level)
+                level[i] = (uint8_t)v;
+            else
+                value[i] = (float)v;
+        }
+        o->data.split[s].n = N, o->data.split[s].level = level, o->data.split[s].value = value;
+        o->data.memory[s] = level ? (void *)level : (void *)value;
+    }
+    tx_view_config c;
+    tx_options_defaults(tx_view_options, &c);
+    CHECK_OK(tx_view_open(&o->view, &o->data, &c));
+}
+
+static void open_model(subject *o, const char *name, const char *options)
+{
+    const tx_model_ops *ops = NULL;
+    for (int i = 0; tx_model_list[i]; i++)
+        if (strcmp(tx_model_list[i]->name, name) == 0) ops = tx_model_list[i];
+    CU_ASSERT_PTR_NOT_NULL_FATAL(ops);
+    void *config = tx_alloc(1, ops->config_size);
+    CHECK_OK(parse(ops->options, config, options));
+    CHECK_OK(tx_model_new(&o->m, ops, config, &o->view.space, 1));
+    free(config);
+}
+
+static void close_subject(subject *o)
+{
+    tx_model_free(o->m);
+    tx_view_close(&o->view);
+    tx_dataset_close(&o->data);
+}
+
+static tx_status estimate(const subject *o, const char *name, const char *settings, size_t n, uint64_t seed,
+                          tx_estimate *e)
+{
+    const tx_estimator_ops *ops = tx_estimator_find(name);
+    unsigned char config[1024];
+    CU_ASSERT_PTR_NOT_NULL_FATAL(ops);
+    CHECK_TRUE(ops->unfit(o->m->ops, &o->view) == NULL);
+    TX_TRY(parse(ops->options, config, settings));
+    return ops->run(config, o->m, &o->view, TX_TEST, n, tx_rng_root(seed), NULL, NULL, e);
+}
+
+/* ---- the linear-Gaussian VAE ---- */
+typedef struct linear {
+    double w[K][D], b[D], s;         /* decoder */
+    double a[K][D], shift[K], lv[K]; /* encoder: mu = a x + shift */
+} linear;
+
+static const double deviation = 0.45, offset[D] = {0.2, -0.4, 1.3, 0.7, -1.1};
+static const double oblique[K][D] = {{0.9, 0.7, 0.3, -0.2, 0.5}, {0.8, 0.6, 0.35, 0.2, 0.1}};
+static const double orthogonal[K][D] = {{0.9, 0.7, 0.3, 0, 0}, {0, 0, 0, -0.6, 1.1}};
+
+/* M = WW' + s^2 I: the posterior is N(M^-1 W (x - b), s^2 M^-1). */
+static void posterior_of(const linear *l, double inverse[K][K])
+{
+    double m[K][K];
+    for (int i = 0; i < K; i++)
+        for (int j = 0; j < K; j++) {
+            m[i][j] = i == j ? l->s * l->s : 0;
+            for (int d = 0; d < D; d++) m[i][j] += l->w[i][d] * l->w[j][d];
+        }
+    double det = m[0][0] * m[1][1] - m[0][1] * m[1][0];
+    inverse[0][0] = m[1][1] / det, inverse[1][1] = m[0][0] / det;
+    inverse[0][1] = inverse[1][0] = -m[0][1] / det;
+}
+
+/* The encoder has the posterior's means and marginal variances, times exp(wide), and means off by `off`: with
+ * orthogonal columns and 0 it is the posterior. Weights are rounded to the model's precision first. */
+static linear linear_of(const double w[K][D], double off, double wide)
+{
+    linear l = {.s = deviation};
+    double inverse[K][K];
+    for (int d = 0; d < D; d++) {
+        l.b[d] = (double)(real)offset[d];
+        for (int i = 0; i < K; i++) l.w[i][d] = (double)(real)w[i][d];
+    }
+    posterior_of(&l, inverse);
+    for (int i = 0; i < K; i++) {
+        l.lv[i] = (double)(real)(log(l.s * l.s * inverse[i][i]) + wide);
+        l.shift[i] = off;
+        for (int d = 0; d < D; d++) {
+            l.a[i][d] = (double)(real)(inverse[i][0] * l.w[0][d] + inverse[i][1] * l.w[1][d]);
+            l.shift[i] -= l.a[i][d] * l.b[d];
+        }
+        l.shift[i] = (double)(real)l.shift[i];
+    }
+    return l;
+}
+
+static void set_weights(tx_model *m, const linear *l)
+{
+    tx_tensor ew = weight(m->net[0], "layer_w0"), eb = weight(m->net[0], "layer_b0"),
+              dw = weight(m->net[1], "layer_w0"), db = weight(m->net[1], "layer_b0");
+    for (size_t d = 0; d < D; d++) {
+        db.x[d] = (real)l->b[d];
+        for (size_t i = 0; i < K; i++) {
+            dw.x[i * D + d] = (real)l->w[i][d];
+            ew.x[d * 2 * K + i] = (real)l->a[i][d];
+            ew.x[d * 2 * K + K + i] = 0;
+        }
+    }
+    for (size_t i = 0; i < K; i++) eb.x[i] = (real)l->shift[i], eb.x[K + i] = (real)l->lv[i];
+}
+
+/* log N(x; b, WW' + (s^2 + extra) I), by Cholesky's decomposition. */
+static double linear_truth(const linear *l, double extra, const double x[])
+{
+    double c[D][D], y[D], sum = -0.5 * D * log_two_pi;
+    for (int i = 0; i < D; i++)
+        for (int j = 0; j <= i; j++) {
+            double v = i == j ? l->s * l->s + extra : 0;
+            for (int k = 0; k < K; k++) v += l->w[k][i] * l->w[k][j];
+            for (int k = 0; k < j; k++) v -= c[i][k] * c[j][k];
+            c[i][j] = i == j ? sqrt(v) : v / c[j][j];
+        }
+    for (int i = 0; i < D; i++) {
+        y[i] = x[i] - l->b[i];
+        for (int k = 0; k < i; k++) y[i] -= c[i][k] * y[k];
+        y[i] /= c[i][i];
+        sum -= 0.5 * y[i] * y[i] + log(c[i][i]);
+    }
+    return sum;
+}
+
+static void encode(const linear *l, const double x[], double mu[K])
+{
+    for (int i = 0; i < K; i++) {
+        mu[i] = l->shift[i];
+        for (int d = 0; d < D; d++) mu[i] += l->a[i][d] * x[d];
+    }
+}
+
+/* -|x - b - zW|^2/(2 s^2) + constant */
+static double observation(const linear *l, const double x[], const double z[K])
+{
+    double square = 0;
+    for (int d = 0; d < D; d++) {
+        double r = x[d] - l->b[d];
+        for (int i = 0; i < K; i++) r -= z[i] * l->w[i][d];
+        square += r * r;
+    }
+    return -0.5 * square / (l->s * l->s) - D * (log(l->s) + 0.5 * log_two_pi);
+}
+
+/* The evidence lower bound in closed form: all terms are quadratic in z. */
+static double linear_elbo(const linear *l, const double x[])
+{
+    double mu[K], sum;
+    encode(l, x, mu);
+    sum = observation(l, x, mu);
+    for (int i = 0; i < K; i++) {
+        double v = exp(l->lv[i]), length = 0;
+        for (int d = 0; d < D; d++) length += l->w[i][d] * l->w[i][d];
+        sum -= 0.5 * v * length / (l->s * l->s) + 0.5 * (mu[i] * mu[i] + v - 1 - l->lv[i]);
+    }
+    return sum;
+}
+
+/* log p(x,z)/q(z|x) at z = mu + exp(lv/2) e */
+static double linear_weight(const linear *l, const double x[], const double mu[K], const double e[K])
+{
+    double z[K], ratio = 0;
+    for (int i = 0; i < K; i++) {
+        z[i] = mu[i] + exp(0.5 * l->lv[i]) * e[i];
+        ratio += 0.5 * (e[i] * e[i] + l->lv[i] - z[i] * z[i]);
+    }
+    return observation(l, x, z) + ratio;
+}
+
+static void row_of(const subject *o, size_t i, double x[])
+{
+    for (size_t j = 0; j < o->data.dim; j++)
+        x[j] = o->data.levels ? o->data.split[TX_TEST].level[i * o->data.dim + j]
+                              : (double)o->data.split[TX_TEST].value[i * o->data.dim + j];
+}
+
+/* Rows are the model's own, so that posteriors are as spread as the model says. */
+static void open_linear(subject *o, const linear *l)
+{
+    real *x = tx_alloc((size_t)TX_N_SPLIT * N * D, sizeof *x);
+    tx_rng r = tx_rng_named(tx_rng_root(5), "linear rows");
+    for (size_t i = 0; i < (size_t)TX_N_SPLIT * N; i++)
+        for (size_t d = 0; d < D; d++) {
+            double v = l->b[d] + l->s * tx_rng_normal1(r, i * (K + D) + K + d);
+            for (size_t k = 0; k < K; k++) v += l->w[k][d] * tx_rng_normal1(r, i * (K + D) + k);
+            x[i * D + d] = (real)v;
+        }
+    tx_dataset like = {.name = "linear", .type = TX_REAL, .dim = D};
+    open_rows(o, &like, x);
+    free(x);
+    char options[100];
+    snprintf(options, sizeof options, "{latent: %d, hidden: [], variance: fixed, sigma: %g}", K, l->s);
+    open_model(o, "vae", options);
+    set_weights(o->m, l);
+    for (size_t i = 0; i < N; i++) {
+        double row[D];
+        row_of(o, i, row);
+        o->truth[i] = linear_truth(l, 0, row);
+    }
+}
+
+static double mean_of(size_t n, const double v[])
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += v[i] / (double)n;
+    return sum;
+}
+
+typedef struct moments {
+    double mean, error;
+} moments;
+static moments moments_of(size_t n, const double v[])
+{
+    double mean = mean_of(n, v), square = 0;
+    for (size_t i = 0; i < n; i++) square += (v[i] - mean) * (v[i] - mean);
+    return (moments){mean, sqrt(square / (double)(n - 1) / (double)n)};
+}
+
+static linear skewed(void) { return linear_of(oblique, 0.08, 0.1); }
+
+static double mean_elbo(const subject *o, const linear *l, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        double x[D];
+        row_of(o, i, x);
+        sum += linear_elbo(l, x) / (double)n;
+    }
+    return sum;
+}
+
+/* ---- bounds ---- */
+
+static void check_bound(const subject *o, const char *name, const char *settings, tx_estimate *e)
+{
+    CHECK_OK(estimate(o, name, settings, 0, 1, e));
+    CHECK_INT(e->kind, TX_LOWER_BOUND);
+    CHECK_TRUE(e->stochastic && e->measure == o->view.space.measure && e->n == N);
+    CHECK_TRUE(e->mean <= mean_of(N, o->truth) + 4 * e->mc_error);
+}
+
+/* a - b over the rows, in its standard errors. */
+static double rise(const tx_estimate *a, const tx_estimate *b)
+{
+    double d[N];
+    for (size_t i = 0; i < N; i++) d[i] = a->log_likelihood[i] - b->log_likelihood[i];
+    moments m = moments_of(N, d);
+    return m.mean / m.error;
+}
+
+/* No bound lies above the truth; a bound of one weight is the evidence lower bound; and more weights tighten it. */
+static void test_bounds(void)
+{
+    subject o;
+    linear l = skewed();
+    tx_estimate elbo, one, five, fifty;
+    open_linear(&o, &l);
+    check_bound(&o, "elbo", "{n_repeat: 200}", &elbo);
+    check_bound(&o, "iwae", "{n_importance: 1, n_repeat: 200}", &one);
+    check_bound(&o, "iwae", "{n_importance: 5, n_repeat: 4}", &five);
+    check_bound(&o, "iwae", "{n_importance: 50}", &fifty);
+    double closed = mean_elbo(&o, &l, N), truth = mean_of(N, o.truth);
+    CHECK_TRUE(truth - closed > 0.3); /* the factorial posterior is far from the true one */
+    CHECK_NEAR(elbo.mean, closed, 4 * elbo.mc_error);
+    CHECK_NEAR(one.mean, closed, 4 * one.mc_error);
+    CHECK_TRUE(elbo.mc_error < 0.02 && one.mc_error < 0.02);
+    CHECK_TRUE(rise(&five, &one) > 5);
+    CHECK_TRUE(rise(&fifty, &five) > 5);
+    CHECK_TRUE(fifty.mean > truth - 0.05);
+    tx_estimate_free(&elbo), tx_estimate_free(&one), tx_estimate_free(&five), tx_estimate_free(&fifty);
+    close_subject(&o);
+}
+
+/* Where the encoder is the posterior every weight is p(x): no bound is below it, and importance weights do not vary. */
+static void test_exact_posterior(void)
+{
+    static const char *const settings[] = {"{n_importance: 1, n_repeat: 2}", "{n_importance: 5}", "{n_importance: 50}"};
+    subject o;
+    linear l = linear_of(orthogonal, 0, 0);
+    tx_estimate e;
+    open_linear(&o, &l);
+    CHECK_NEAR(mean_elbo(&o, &l, N), mean_of(N, o.truth), sizeof(real) == 8 ? 1e-12 : 1e-5);
+    check_bound(&o, "elbo", "{n_repeat: 20}", &e);
+    CHECK_NEAR(e.mean, mean_of(N, o.truth), 4 * e.mc_error);
+    tx_estimate_free(&e);
+    for (size_t k = 0; k < TX_LEN(settings); k++) {
+        CHECK_OK(estimate(&o, "iwae", settings[k], 0, 1, &e));
+        for (size_t i = 0; i < N; i++) CHECK_NEAR(e.log_likelihood[i], o.truth[i], sizeof(real) == 8 ? 1e-10 : 1e-4);
+        CHECK_TRUE(e.mc_error < 1e-4);
+        tx_estimate_free(&e);
+    }
+    close_subject(&o);
+}
+
+/* ---- coverage ---- */
+
+/* mean +- 1.96 mc_error covers `expected` in 90-99 % of repeats on other streams. */
+static void check_coverage(const subject *o, const char *name, const char *settings, size_t n, double expected)
+{
+    int covered = 0;
+    double mean[REPEATS], stated = 0;
+    for (uint64_t r = 0; r < REPEATS; r++) {
+        tx_estimate e;
+        CHECK_OK(estimate(o, name, settings, n, 1000 + r, &e));
+        CHECK_INT(e.n, n);
+        mean[r] = e.mean, stated += e.mc_error / REPEATS;
+        covered += fabs(e.mean - expected) <= 1.96 * e.mc_error;
+        tx_estimate_free(&e);
+    }
+    moments m = moments_of(REPEATS, mean);
+    printf("\n    %s %s: covered %d of %d; error %.4g stated, %.4g seen; mean off by %.2f errors of %d repeats", name,
+           settings, covered, REPEATS, stated, m.error * sqrt(REPEATS), (m.mean - expected) / m.error, REPEATS);
+    CHECK_TRUE(covered >= 0.9 * REPEATS && covered <= 0.99 * REPEATS);
+}
+
+static void test_elbo_coverage(void)
+{
+    subject o;
+    linear l = skewed();
+    open_linear(&o, &l);
+    check_coverage(&o, "elbo", "{n_repeat: 20}", 16, mean_elbo(&o, &l, 16));
+    close_subject(&o);
+}
+
+/* Mean over n rows of E log 1/k sum_i w_i / p(x), by `repeats` of k weights of its own, and what it would be without
+ * the logarithm's curvature, which is 0: with w_i / p(x) = 1 + d, E log(1 + d) = E (log(1 + d) - d), whose variance is
+ * that of d^2/2, not of d. */
+static moments log_bias(const subject *o, const linear *l, size_t k, size_t n, size_t repeats)
+{
+    double *value = tx_alloc(n * repeats, sizeof *value), e[K];
+    real *noise = tx_alloc(k * K, sizeof *noise);
+    for (size_t i = 0; i < n; i++) {
+        double x[D], mu[K];
+        row_of(o, i, x);
+        encode(l, x, mu);
+        for (size_t r = 0; r < repeats; r++) {
+            double d = 0;
+            tx_rng_normal(tx_rng_fold(tx_rng_named(tx_rng_root(77), "reference"), i), r * k * K, k * K, noise);
+            for (size_t j = 0; j < k; j++) {
+                for (size_t m = 0; m < K; m++) e[m] = (double)noise[j * K + m];
+                d += expm1(linear_weight(l, x, mu, e) - o->truth[i]) / (double)k;
+            }
+            value[i * repeats + r] = log1p(d) - d;
+        }
+    }
+    moments m = moments_of(n * repeats, value);
+    free(value), free(noise);
+    return m;
+}
+
+/* Its own expectation at k = 5, from 100000 repeats; and at k = 2000 the truth, whose log-bias is under a tenth of the
+ * error. */
+static void test_iwae_coverage(void)
+{
+    subject o;
+    linear l = skewed();
+    tx_estimate e;
+    open_linear(&o, &l);
+    moments five = log_bias(&o, &l, 5, 8, 100000), many = log_bias(&o, &l, 2000, 4, 2000);
+    check_coverage(&o, "iwae", "{n_importance: 5, n_repeat: 20}", 8, mean_of(8, o.truth) + five.mean);
+    check_coverage(&o, "iwae", "{n_importance: 2000}", 4, mean_of(4, o.truth));
+    CHECK_OK(estimate(&o, "iwae", "{n_importance: 2000}", 4, 1, &e));
+    CHECK_TRUE(many.mean < 0 && -many.mean + 5 * many.error < 0.1 * e.mc_error);
+    printf("\n %g %g +- %g %g", five.mean, many.mean, many.error, e.mc_error);
+    tx_estimate_free(&e);
+    CHECK_OK(estimate(&o, "iwae", "{n_importance: 5, n_repeat: 20}", 8, 1, &e));
+    CHECK_TRUE(five.mean < -0.03 && five.error < 0.1 * e.mc_error);
+    tx_estimate_free(&e);
+    close_subject(&o);
+}
+
+/* ---- a Bernoulli decoder of one latent: p(x) by the trapezoidal rule, exact to rounding for a smooth integrand ----
+ */
+
+static const double slope[D] = {2.385, -1.7, 0.9, 1.3, -0.6}, level[D] = {0.3, -0.8, 1.1, -0.2, 0.05};
+
+static double softplus(double a) { return fmax(a, 0) + log1p(exp(-fabs(a))); }
+
+static double bernoulli_truth(const double x[])
+{
+    enum { STEPS = 4000 };
+    double sum = 0, low = -10, step = -2 * low / STEPS;
+    for (int i = 0; i <= STEPS; i++) {
+        double z = low + step * i, log_p = -0.5 * (z * z + log_two_pi);
+        for (int d = 0; d < D; d++) {
+            double a = (double)(real)slope[d] * z + (double)(real)level[d];
+            log_p += x[d] * a - softplus(a);
+        }
+        sum += step * exp(log_p);
+    }
+    return log(sum);
+}
+
+static void open_bernoulli(subject *o)
+{
+    real *x = tx_alloc((size_t)TX_N_SPLIT * N * D, sizeof *x);
+    tx_rng r = tx_rng_named(tx_rng_root(6), "Bernoulli rows");
+    for (size_t i = 0; i < (size_t)TX_N_SPLIT * N; i++) {
+        double z = tx_rng_normal1(tx_rng_named(r, "latent"), i);
+        for (size_t d = 0; d < D; d++)
+            x[i * D + d] = tx_rng_uniform1(r, i * D + d) < 1 / (1 + exp(-slope[d] * z - level[d]));
+    }
+    tx_dataset like = {.name = "bernoulli", .type = TX_BINARY, .levels = 2, .dim = D};
+    open_rows(o, &like, x);
+    free(x);
+    open_model(o, "vae", "{latent: 1, hidden: []}");
+    tx_tensor ew = weight(o->m->net[0], "layer_w0"), eb = weight(o->m->net[0], "layer_b0"),
+              dw = weight(o->m->net[1], "layer_w0"), db = weight(o->m->net[1], "layer_b0");
+    for (size_t d = 0; d < D; d++) {
+        dw.x[d] = (real)slope[d], db.x[d] = (real)level[d];
+        ew.x[2 * d] = (real)(0.3 * slope[d]), ew.x[2 * d + 1] = (real)(0.02 * slope[d]);
+    }
+    eb.x[0] = (real)0.4, eb.x[1] = (real)0.5;
+    for (size_t i = 0; i < N; i++) {
+        double row[D];
+        row_of(o, i, row);
+        o->truth[i] = bernoulli_truth(row);
+    }
+}
+
+static void test_bernoulli_bounds(void)
+{
+    subject o;
+    tx_estimate elbo, five, fifty;
+    open_bernoulli(&o);
+    check_bound(&o, "elbo", "{n_repeat: 50}", &elbo);
+    check_bound(&o, "iwae", "{n_importance: 5, n_repeat: 4}", &five);
+    check_bound(&o, "iwae", "{n_importance: 500}", &fifty);
+    CHECK_TRUE(rise(&five, &elbo) > 5);
+    CHECK_TRUE(rise(&fifty, &five) > 5);
+    CHECK_NEAR(fifty.mean, mean_of(N, o.truth), 4 * fifty.mc_error + 2e-3);
+    CHECK_TRUE(fifty.mc_error < 5e-3);
+    tx_estimate_free(&elbo), tx_estimate_free(&five), tx_estimate_free(&fifty);
+    close_subject(&o);
+}
+
+/* E exp(estimate) = p(x): averages of weights are unbiased at any k, from the encoder and from the prior. A bound that
+ * is too low, as by a second log k, passes for a bound; this it does not pass. */
+static void check_unbiased(const subject *o, const char *name, const char *settings, int repeats, double least)
+{
+    double *ratio = tx_alloc((size_t)repeats * N, sizeof *ratio);
+    for (int r = 0; r < repeats; r++) {
+        tx_estimate e;
+        CHECK_OK(estimate(o, name, settings, 0, 500 + (uint64_t)r, &e));
+        for (size_t i = 0; i < N; i++) ratio[(size_t)r * N + i] = exp(e.log_likelihood[i] - o->truth[i]);
+        tx_estimate_free(&e);
+    }
+    moments m = moments_of((size_t)repeats * N, ratio);
+    CHECK_NEAR(m.mean, 1, 4 * m.error);
+    CHECK_TRUE(m.error < least);
+    printf("\n    %s %s: %g +- %g", name, settings, m.mean, m.error);
+    free(ratio);
+}
+
+static void test_unbiased(void)
+{
+    subject gaussian, binary;
+    linear l = skewed();
+    open_linear(&gaussian, &l);
+    open_bernoulli(&binary);
+    check_unbiased(&gaussian, "iwae", "{n_importance: 5}", 20, 0.02);
+    check_unbiased(&gaussian, "iwae", "{n_importance: 200, proposal: prior}", 5, 0.05);
+    check_unbiased(&binary, "iwae", "{n_importance: 5}", 10, 0.02);
+    check_unbiased(&binary, "iwae", "{n_importance: 20, proposal: prior}", 10, 0.02);
+    close_subject(&gaussian), close_subject(&binary);
+}
+
+/* ---- the Parzen window ---- */
+
+/* Its expectation lies below the smoothed density's truth (Jensen's inequality over the samples), which on average lies
+ * below the model's own (the divergence of one from the other), each by many errors of repeats. */
+static void test_parzen(void)
+{
+    static const char settings[] = "{n_sample: 300, sigma_min: 0.3, sigma_max: 0.3, n_sigma: 1}";
+    enum { SOME = 40 };
+    subject o;
+    linear l = skewed();
+    double mean[SOME], smooth = 0, stated = 0;
+    open_linear(&o, &l);
+    for (size_t i = 0; i < N; i++) {
+        double x[D];
+        row_of(&o, i, x);
+        smooth += linear_truth(&l, 0.3 * 0.3, x) / N;
+    }
+    for (uint64_t r = 0; r < SOME; r++) {
+        tx_estimate e;
+        CHECK_OK(estimate(&o, "parzen", settings, 0, 300 + r, &e));
+        CHECK_INT(e.kind, TX_ESTIMATE);
+        CHECK_TEXT(tx_kind_sign(e.kind), "~");
+        CHECK_HAS(e.evaluated_model, "sample + N(0, 0.3^2 I)");
+        mean[r] = e.mean, stated += e.mc_error / SOME;
+        tx_estimate_free(&e);
+    }
+    moments m = moments_of(SOME, mean);
+    CHECK_TRUE(m.mean < smooth - 20 * m.error);
+    CHECK_TRUE(smooth - m.mean > 3 * stated); /* an interval of its own error does not tell */
+    CHECK_TRUE(smooth < mean_of(N, o.truth) - 5 * m.error);
+    printf("\n %g +- %g %g %g", m.mean, m.error, smooth, mean_of(N, o.truth));
+    close_subject(&o);
+}
+
+/* ---- kinds and units ---- */
+
+/* Code lengths in bits per dimension: every kind on every kind of view. */
+static void test_conversions(void)
+{
+    static const tx_view counting = {.space = {.measure = TX_COUNTING, .levels = 2, .dim = 784}},
+                         bytes = {.space = {.measure = TX_COUNTING, .levels = 256, .dim = 784}},
+                         dequantised = {.space = {.measure = TX_LEBESGUE, .dim = 784}, .dequantised_levels = 256},
+                         reals = {.space = {.measure = TX_LEBESGUE, .dim = 784}};
+    enum { NONE = TX_N_KIND };
+    static const struct {
+        const tx_view *view;
+        double nats, bits;
+        int kind[TX_N_KIND]; /* of a code length, by the kind of the likelihood: exact, lower, upper, estimate */
+    } cases[] = {{&counting, -88.33, 88.33 / 784 / M_LN2, {TX_EXACT, TX_UPPER_BOUND, TX_LOWER_BOUND, TX_ESTIMATE}},
+                 {&bytes, -2000.5, 2000.5 / 784 / M_LN2, {TX_EXACT, TX_UPPER_BOUND, TX_LOWER_BOUND, TX_ESTIMATE}},
+                 {&dequantised, 1980.5, 8 - 1980.5 / 784 / M_LN2, {TX_UPPER_BOUND, TX_UPPER_BOUND, NONE, TX_ESTIMATE}},
+                 {&reals, 1980.5, NAN, {NONE, NONE, NONE, NONE}}};
+    for (size_t c = 0; c < TX_LEN(cases); c++)
+        for (int k = 0; k < TX_N_KIND; k++) {
+            tx_bits b = tx_bits_of(cases[c].view, (tx_kind)k, cases[c].nats);
+            if (cases[c].kind[k] == NONE) {
+                CHECK_TRUE(isnan(b.value));
+            } else {
+                CHECK_NEAR(b.value, cases[c].bits, 1e-12);
+                CHECK_INT(b.kind, cases[c].kind[k]);
+            }
+        }
+}
+
+/* What an estimator says of itself reaches the summary: a bound from below is a code length's bound from above. */
+static void test_kinds(void)
+{
+    subject gaussian, binary;
+    linear l = skewed();
+    tx_estimate e;
+    open_linear(&gaussian, &l), open_bernoulli(&binary);
+    CHECK_OK(estimate(&binary, "iwae", "{n_importance: 5}", 0, 1, &e));
+    CHECK_NEAR(e.bits_per_dim, -e.mean / (D * M_LN2), 1e-12);
+    CHECK_INT(e.bits_kind, TX_UPPER_BOUND);
+    tx_estimate_free(&e);
+    CHECK_OK(estimate(&gaussian, "iwae", "{n_importance: 5}", 0, 1, &e));
+    CHECK_TRUE(isnan(e.bits_per_dim));
+    tx_estimate_free(&e);
+    CHECK_TRUE(tx_estimator_find("exact")->unfit(gaussian.m->ops, &gaussian.view) != NULL);
+    CHECK_TRUE(tx_estimator_find("parzen")->unfit(binary.m->ops, &binary.view) != NULL);
+    close_subject(&gaussian), close_subject(&binary);
+}
+
+int main(void)
+{
+    static const tx_test tests[] = {
+        {"bounds lie below the truth and rise with k", test_bounds},
+        {"bounds meet the truth where the encoder is the posterior", test_exact_posterior},
+        {"elbo: coverage of the closed form", test_elbo_coverage},
+        {"iwae: coverage of its expectation, and of the truth", test_iwae_coverage},
+        {"bounds of a Bernoulli decoder lie below the truth and reach it", test_bernoulli_bounds},
+        {"importance weights average to the likelihood", test_unbiased},
+        {"parzen is biased, and says that it is an estimate", test_parzen},
+        {"code lengths of every kind", test_conversions},
+        {"what estimators say they are", test_kinds},
+    };
+    return tx_run_tests("truth", tests, (int)TX_LEN(tests));
+}
