@@ -21,6 +21,7 @@ typedef struct tx_space {
     tx_measure measure;
     int        levels;                                    /**< K of {0..K-1} on the counting measure, else 0 */
     size_t     dim, height, width, channel;               /**< as in tx_dataset */
+    size_t     n_train;                                   /**< rows of the training split, which models that keep rows need */
     double     lower, upper;                              /**< bounds of every coordinate; -INFINITY, INFINITY without */
     const double *mean, *deviation;                       /**< [dim] of the training split in this space; owned by the view */
 } tx_space;

@@ -44,7 +44,8 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
     tx_status status = TX_OK;
     for (int k = 0; k < c->n_repeat && status == TX_OK; k++) { /* running mean and sum of squares (Welford 1962) */
         part p = {progress, ctx, k / repeats, 1 / repeats};
-        status = tx_score_rows(m, v, s, n, TX_SCORE_ELBO, tx_rng_fold(r, (uint64_t)k), tell_part, &p, value);
+        status = tx_score_rows(m, v, s, n, TX_SCORE_ELBO, tx_rng_fold(r, (uint64_t)k), tell_part, &p, value,
+                               e.settings);
         for (size_t i = 0; i < n && status == TX_OK; i++) {
             double d = value[i] - e.log_likelihood[i];
             e.log_likelihood[i] += d / (k + 1);

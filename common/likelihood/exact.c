@@ -15,7 +15,7 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
     tx_estimate e;
     n = tx_rows_asked(v, s, n);
     tx_estimate_init(&e, "exact", v, s, n, false);
-    tx_status status = tx_score_rows(m, v, s, n, TX_SCORE_LOG_PROB, r, progress, ctx, e.log_likelihood);
+    tx_status status = tx_score_rows(m, v, s, n, TX_SCORE_LOG_PROB, r, progress, ctx, e.log_likelihood, e.settings);
     if (status != TX_OK) {
         tx_estimate_free(&e);
         return status;

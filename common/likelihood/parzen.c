@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/likelihood/pass.h"
+#include "common/tensor/distance.h"
 #include "common/tensor/kernels.h"
 
 typedef struct parzen_config {
@@ -47,18 +48,6 @@ static void to_data_unit(const tx_view *v, size_t n, real *x)
     if (v->ops->invert) v->ops->invert(v, n, x, x);
 }
 
-/* square[i] = |row|^2 of the centred row. */
-static void centre_rows(size_t n, size_t d, const double centre[], real *x, double *square)
-{
-    for (size_t i = 0; i < n; i++) {
-        square[i] = 0;
-        for (size_t j = 0; j < d; j++) {
-            x[i * d + j] = (real)((double)x[i * d + j] - centre[j]);
-            square[i] += (double)x[i * d + j] * (double)x[i * d + j];
-        }
-    }
-}
-
 static kernels draw_kernels(tx_model *m, const tx_view *v, size_t n, tx_rng r)
 {
     size_t d = v->space.dim;
@@ -67,9 +56,8 @@ static kernels draw_kernels(tx_model *m, const tx_view *v, size_t n, tx_rng r)
     tx_model_sample(m, t, r, 0, n, false, k.x);
     tx_tape_free(t);
     to_data_unit(v, n, k.x);
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < d; j++) k.centre[j] += (double)k.x[i * d + j] / (double)n;
-    centre_rows(n, d, k.centre, k.x, k.square);
+    tx_rows_mean(n, d, k.x, k.centre);
+    tx_rows_centre(n, d, k.centre, k.x, k.square);
     return k;
 }
 
@@ -81,13 +69,8 @@ static void distances(const kernels *k, const tx_view *v, tx_split s, size_t fro
     double square[ROWS];
     tx_view_range(v, s, from, rows, x, NULL);
     to_data_unit(v, rows, x);
-    centre_rows(rows, k->dim, k->centre, x, square);
-    tx_gemm(false, true, rows, k->n, k->dim, -2, x, k->dim, k->x, k->dim, 0, distance, k->n);
-    for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < k->n; j++) {
-            real d = (real)((double)distance[i * k->n + j] + square[i] + k->square[j]);
-            distance[i * k->n + j] = d < 0 ? 0 : d;
-        }
+    tx_rows_centre(rows, k->dim, k->centre, x, square);
+    tx_rows_distance(rows, k->n, k->dim, x, square, k->x, k->square, distance);
 }
 
 /* log (1/n) sum_j N(x_i; s_j, sigma^2 I); `scaled` [rows,n] keeps the exponents, for responsibilities. */

@@ -11,12 +11,13 @@ size_t tx_rows_asked(const tx_view *v, tx_split s, size_t n)
 }
 
 tx_status tx_score_rows(tx_model *m, const tx_view *v, tx_split s, size_t n, tx_score score, tx_rng r,
-                        void (*progress)(void *ctx, double share), void *ctx, double value[])
+                        void (*progress)(void *ctx, double share), void *ctx, double value[], json_t *settings)
 {
     size_t dim = v->space.dim;
     tx_tape *tape = tx_tape_new(1 << 20);
     real *x = tx_alloc(ROWS * dim, sizeof *x);
     double *jacobian = tx_alloc(ROWS, sizeof *jacobian);
+    double sum = 0;
     tx_status status = TX_OK;
     for (size_t i = 0; i < n && status == TX_OK; i += ROWS) {
         size_t rows = n - i < ROWS ? n - i : ROWS;
@@ -24,12 +25,14 @@ tx_status tx_score_rows(tx_model *m, const tx_view *v, tx_split s, size_t n, tx_
         tx_model_evaluate(m, tape, score, r, i, tx_matrix(x, rows, dim), value + i);
         for (size_t j = 0; j < rows && status == TX_OK; j++) {
             value[i + j] += jacobian[j];
+            sum += jacobian[j];
             if (!isfinite(value[i + j]))
                 status = tx_fail(TX_EDIVERGED, "the log-likelihood of %s row %zu is %g", tx_split_name(s), i + j,
                                  value[i + j]);
         }
         if (progress) progress(ctx, (double)(i + rows) / (double)n);
     }
+    if (sum != 0) json_object_set_new(settings, "mean_log_jacobian", json_real(sum / (double)n));
     tx_tape_free(tape), free(x), free(jacobian);
     return status;
 }

@@ -74,9 +74,12 @@ typedef struct tx_model_ops {
     tx_var    (*decode)(tx_model *m, tx_tape *t, tx_var z);
     /** Training. Default (both NULL): ascend the batch mean of log_prob, else of bound, else of elbo, over all nets at once.
      *  train_step: one step on the batch x[n,d]; TX_EDIVERGED with the term's name on a non-finite value.
-     *  fit: closed form or EM, instead of epochs of steps. */
+     *  fit: closed form, in place of epochs of steps.
+     *  iterate: one update from the whole training split as epoch `epoch` shows it (EM), in place of an epoch of steps;
+     *  all that the next one needs is in the parameters. */
     tx_status (*train_step)(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out);
     tx_status (*fit)(tx_model *m, const tx_view *v, uint64_t seed);
+    tx_status (*iterate)(tx_model *m, const tx_view *v, uint64_t seed, uint64_t epoch, tx_metrics *out);
 } tx_model_ops;
 
 struct tx_model {

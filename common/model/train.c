@@ -108,7 +108,7 @@ tx_status tx_trainer_new(tx_trainer **out, tx_model *m, const tx_view *v, const 
     t->tape = tx_tape_new(1 << 20);
     t->n = v->data->split[TX_TRAIN].n;
     size_t batch = (size_t)c->batch < t->n ? (size_t)c->batch : t->n, dim = v->space.dim;
-    t->state.steps_an_epoch = m->ops->fit ? 0 : (t->n + batch - 1) / batch;
+    t->state.steps_an_epoch = m->ops->fit || m->ops->iterate ? 0 : (t->n + batch - 1) / batch;
     t->state.epochs = m->ops->fit ? 1 : (uint64_t)c->epochs;
     t->total_steps = t->state.epochs * t->state.steps_an_epoch;
     if (c->max_steps && (uint64_t)c->max_steps < t->total_steps) t->total_steps = (uint64_t)c->max_steps;
@@ -147,6 +147,22 @@ static void add_to_epoch(tx_trainer *t, const tx_metrics *m, size_t rows)
     t->rows_in_epoch += rows;
 }
 
+static tx_status in_epoch(const tx_trainer *t, tx_status status)
+{
+    char why[TX_TEXT_MAX];
+    if (status == TX_OK) return status;
+    tx_copy_text(why, sizeof why, tx_last_error());
+    return tx_fail(status, "epoch %llu: %s", (unsigned long long)t->state.epoch + 1, why);
+}
+
+static tx_status one_iteration(tx_trainer *t)
+{
+    tx_metrics metrics = {0};
+    TX_TRY(in_epoch(t, t->m->ops->iterate(t->m, t->v, t->seed, t->state.epoch, &metrics)));
+    add_to_epoch(t, &metrics, t->n);
+    return TX_OK;
+}
+
 static tx_status one_batch(tx_trainer *t)
 {
     tx_trainer_state *s = &t->state;
@@ -165,12 +181,7 @@ static tx_status one_batch(tx_trainer *t)
                     .clip_norm = t->c.clip_norm,
                     .weight_decay = t->c.weight_decay};
     tx_metrics metrics = {0};
-    tx_status status = tx_model_step(t->m, &step, tx_matrix(t->x, rows, t->v->space.dim), &metrics);
-    if (status != TX_OK) {
-        char why[TX_TEXT_MAX];
-        tx_copy_text(why, sizeof why, tx_last_error());
-        return tx_fail(status, "epoch %llu: %s", (unsigned long long)s->epoch + 1, why);
-    }
+    TX_TRY(in_epoch(t, tx_model_step(t->m, &step, tx_matrix(t->x, rows, t->v->space.dim), &metrics)));
     add_to_epoch(t, &metrics, rows);
     s->step++, s->batch_in_epoch++;
     return TX_OK;
@@ -270,6 +281,8 @@ tx_status tx_trainer_advance(tx_trainer *t, bool *epoch_done)
     *epoch_done = false;
     if (t->m->ops->fit)
         TX_TRY(t->m->ops->fit(t->m, t->v, t->seed));
+    else if (t->m->ops->iterate)
+        TX_TRY(one_iteration(t));
     else
         TX_TRY(one_batch(t));
     if (t->state.batch_in_epoch >= t->state.steps_an_epoch || t->state.step >= t->total_steps) {

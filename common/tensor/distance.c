@@ -1,0 +1,50 @@
+#include "common/tensor/distance.h"
+#include <string.h>
+#include "common/tensor/kernels.h"
+#include "common/tensor/parallel.h"
+
+enum { TILE_ROWS = 16 };
+
+void tx_rows_mean(size_t n, size_t d, const real *x, double mean[])
+{
+    memset(mean, 0, d * sizeof *mean);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < d; j++) mean[j] += (double)x[i * d + j] / (double)n;
+}
+
+void tx_rows_centre(size_t n, size_t d, const double centre[], real *x, double square[])
+{
+    for (size_t i = 0; i < n; i++) {
+        square[i] = 0;
+        for (size_t j = 0; j < d; j++) {
+            x[i * d + j] = (real)((double)x[i * d + j] - centre[j]);
+            square[i] += (double)x[i * d + j] * (double)x[i * d + j];
+        }
+    }
+}
+
+typedef struct add_job {
+    size_t n, m;
+    const double *x_square, *y_square;
+    real *distance;
+} add_job;
+
+static void add_squares(void *ctx, size_t tile)
+{
+    const add_job *job = ctx;
+    for (size_t i = tile * TILE_ROWS; i < job->n && i < (tile + 1) * TILE_ROWS; i++) {
+        real *row = job->distance + i * job->m;
+        for (size_t j = 0; j < job->m; j++) {
+            real d = (real)((double)row[j] + job->x_square[i] + job->y_square[j]);
+            row[j] = d < 0 ? 0 : d;
+        }
+    }
+}
+
+void tx_rows_distance(size_t n, size_t m, size_t d, const real *x, const double x_square[], const real *y,
+                      const double y_square[], real *distance)
+{
+    tx_gemm(false, true, n, m, d, -2, x, d, y, d, 0, distance, m);
+    add_job job = {n, m, x_square, y_square, distance};
+    tx_parallel((n + TILE_ROWS - 1) / TILE_ROWS, add_squares, &job);
+}
