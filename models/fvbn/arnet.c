@@ -31,12 +31,12 @@ const tx_fvbn_loops *tx_fvbn_loops_now(void)
 
 /* ---- structure ---- */
 
-void tx_order_fill(bool random, int seed, int index, size_t dim, uint32_t order[])
+void tx_order_fill(bool random, int seed, uint64_t index, size_t dim, uint32_t order[])
 {
     for (size_t i = 0; i < dim; i++) order[i] = (uint32_t)i;
     if (!random) return;
     tx_rng r = tx_rng_named(tx_rng_root((uint64_t)seed), "order");
-    tx_rng_permutation(tx_rng_fold(r, (uint64_t)index), dim, order);
+    tx_rng_permutation(tx_rng_fold(r, index), dim, order);
 }
 
 static int last(const tx_arnet_spec *s) { return s->hidden.n + 1; }
@@ -78,7 +78,7 @@ static void fill_mask(const tx_arnet_spec *s, int index, tx_arnet_mask *m)
     int end = last(s);
     for (int l = 0; l <= end; l++) m->degree[l] = tx_alloc(width(s, l), sizeof(real));
     uint32_t *order = tx_alloc(s->dim, sizeof *order);
-    tx_order_fill(s->random_order, s->seed, index, s->dim, order);
+    tx_order_fill(s->random_order, s->seed, (uint64_t)index, s->dim, order);
     for (size_t place = 0; place < s->dim; place++) {
         m->degree[0][order[place]] = (real)(place + 1);
         for (size_t k = 0; k < s->per; k++) m->degree[end][order[place] * s->per + k] = (real)place;

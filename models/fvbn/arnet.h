@@ -64,7 +64,7 @@ void tx_arnet_sample_bernoulli(const tx_arnet *a, tx_tape *t, tx_rng r, uint64_t
                                bool mean, tx_tensor x);
 
 /** order[place] = variable: raster order, or a permutation from (seed, index). */
-void tx_order_fill(bool random, int seed, int index, size_t dim, uint32_t order[]);
+void tx_order_fill(bool random, int seed, uint64_t index, size_t dim, uint32_t order[]);
 /** Output biases: logits of the training means, pulled towards 1/2 so that a constant variable stays finite. */
 void tx_bernoulli_bias(const tx_space *s, tx_tensor bias);
 /** One step up the batch mean of logp [n,1] with the weights of net[0] alone. */

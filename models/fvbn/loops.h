@@ -3,8 +3,8 @@
 #define TX_MODELS_LOOPS_H
 #include "common/tensor/kernels.h"
 
-/** Samples drawn side by side; tiles of NADE's recursion: hidden units, rows. */
-enum { TX_ARNET_LANES = 32, TX_NADE_UNITS = 64, TX_NADE_ROWS = 128 };
+/** Samples drawn side by side; tiles of NADE's recursion: hidden units, rows; partial sums of floor_dots. */
+enum { TX_ARNET_LANES = 32, TX_NADE_UNITS = 64, TX_NADE_ROWS = 128, TX_NADE_STRIPE = 16 };
 
 /** Memory of one tile of NADE's recursion: activations, hidden units, gradients that wait for the next change of h,
  *  gradients of the activations. */
@@ -29,6 +29,9 @@ typedef struct tx_nade_scan {
 
 typedef struct tx_fvbn_loops {
     real (*dot)(size_t n, const real *a, const real *b);
+    void (*axpy)(size_t n, real alpha, const real *x, real *y); /**< y += alpha x */
+    /** out[i] = sum over j < h of v[j] max(a[i][j], floor[j]), for n rows; h a multiple of STRIPE. */
+    void (*floor_dots)(size_t n, size_t h, const real *a, const real *floor, const real *v, real out[]);
     /** sum[lane] += sum over i < n of w[unit[i] * stride] h[i][lane] */
     void (*gather)(size_t n, const uint32_t *unit, const real *w, size_t stride, const real *h, real sum[]);
     /** y[j] = degree <= to[j] ? w[j] : 0 */

@@ -3,7 +3,7 @@
 #include "models/fvbn/loops.h"
 #include <string.h>
 
-enum { LANES = TX_ARNET_LANES, UNITS = TX_NADE_UNITS, ROWS = TX_NADE_ROWS };
+enum { LANES = TX_ARNET_LANES, UNITS = TX_NADE_UNITS, ROWS = TX_NADE_ROWS, STRIPE = TX_NADE_STRIPE };
 
 static real dot(size_t n, const real *a, const real *b)
 {
@@ -11,6 +11,43 @@ static real dot(size_t n, const real *a, const real *b)
 #pragma omp simd reduction(+ : sum)
     for (size_t j = 0; j < n; j++) sum += a[j] * b[j];
     return sum;
+}
+
+/** Sum of the lanes, which are overwritten. */
+static inline real fold_stripe(real a[])
+{
+    for (int w = STRIPE / 2; w > 0; w /= 2)
+        for (int l = 0; l < w; l++) a[l] += a[l + w];
+    return a[0];
+}
+
+/** Four rows side by side: four chains of sums hide the time of an addition, and v and floor are read once. A last
+ *  group that is not full repeats its first row, so that a row's bits are the same wherever it stands. */
+static void floor_dots(size_t n, size_t h, const real *a, const real *floor, const real *v, real out[])
+{
+    for (size_t i = 0; i < n; i += 4) {
+        const real *a0 = a + i * h, *a1 = i + 1 < n ? a0 + h : a0, *a2 = i + 2 < n ? a0 + 2 * h : a0,
+                   *a3 = i + 3 < n ? a0 + 3 * h : a0;
+        real s[4][STRIPE] = {{0}};
+        for (size_t j = 0; j < h; j += STRIPE) {
+#pragma omp simd
+            for (int l = 0; l < STRIPE; l++) {
+                const real f = floor[j + l], vl = v[j + l];
+                const real b0 = a0[j + l], b1 = a1[j + l], b2 = a2[j + l], b3 = a3[j + l];
+                s[0][l] += vl * (b0 > f ? b0 : f);
+                s[1][l] += vl * (b1 > f ? b1 : f);
+                s[2][l] += vl * (b2 > f ? b2 : f);
+                s[3][l] += vl * (b3 > f ? b3 : f);
+            }
+        }
+        for (size_t k = i; k < n && k < i + 4; k++) out[k] = fold_stripe(s[k - i]);
+    }
+}
+
+static void axpy(size_t n, real alpha, const real *x, real *y)
+{
+#pragma omp simd
+    for (size_t j = 0; j < n; j++) y[j] += alpha * x[j];
 }
 
 static void gather(size_t n, const uint32_t *unit, const real *w, size_t stride, const real *h, real sum[])
@@ -145,4 +182,4 @@ static void backward_tile(void *ctx, size_t tile)
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b)  JOIN_(a, b)
-const tx_fvbn_loops JOIN(tx_fvbn_loops_, TX_ISA) = {dot, gather, mask, forward_tile, backward_tile};
+const tx_fvbn_loops JOIN(tx_fvbn_loops_, TX_ISA) = {dot, axpy, floor_dots, gather, mask, forward_tile, backward_tile};

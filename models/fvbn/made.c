@@ -66,26 +66,29 @@ static void init(tx_model *m)
 
 static void destroy(tx_model *m) { tx_arnet_free(m->state); }
 
-static tx_var one_mask(tx_model *m, tx_tape *t, int mask, tx_var x)
+static uint64_t n_ordering(const tx_model *m) { return (uint64_t)((const made_config *)m->config)->masks; }
+
+static tx_var log_prob_along(tx_model *m, tx_tape *t, uint64_t mask, tx_var x)
 {
     tx_var logit;
-    tx_arnet_apply(m->state, t, mask, x, &logit);
+    TX_REQUIRE(mask < n_ordering(m), "made: set of masks %llu", (unsigned long long)mask);
+    tx_arnet_apply(m->state, t, (int)mask, x, &logit);
     return tx_bernoulli_logp(t, logit, x);
 }
 
 static tx_var log_prob(tx_model *m, tx_tape *t, tx_var x)
 {
-    int masks = ((const made_config *)m->config)->masks;
-    tx_var all = one_mask(m, t, 0, x);
+    uint64_t masks = n_ordering(m);
+    tx_var all = log_prob_along(m, t, 0, x);
     if (masks == 1) return all;
-    for (int k = 1; k < masks; k++) all = tx_concat_cols(t, all, one_mask(m, t, k, x));
-    return tx_affine(t, tx_logsumexp(t, all), 1, (real)-log(masks));
+    for (uint64_t k = 1; k < masks; k++) all = tx_concat_cols(t, all, log_prob_along(m, t, k, x));
+    return tx_affine(t, tx_logsumexp(t, all), 1, (real)-log((double)masks));
 }
 
 static tx_status train_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out)
 {
-    int mask = (int)(s->number % (uint64_t)((const made_config *)m->config)->masks);
-    return tx_ascend_first(m, s, one_mask(m, s->tape, mask, tx_leaf(s->tape, x)), out);
+    uint64_t mask = s->number % n_ordering(m);
+    return tx_ascend_first(m, s, log_prob_along(m, s->tape, mask, tx_leaf(s->tape, x)), out);
 }
 
 static void draw(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, bool mean, tx_tensor x)
@@ -118,6 +121,8 @@ const tx_model_ops tx_model_made = {
     .init = init,
     .destroy = destroy,
     .log_prob = log_prob,
+    .n_ordering = n_ordering,
+    .log_prob_along = log_prob_along,
     .sample = sample,
     .sample_mean = sample_mean,
     .sequential_steps = tx_steps_per_variable,

@@ -8,7 +8,7 @@
 #include <string.h>
 #include "common/tensor/parallel.h"
 
-enum { UNITS = TX_NADE_UNITS, WALK_ROWS = 25 /* of a tile */ };
+enum { UNITS = TX_NADE_UNITS };
 
 typedef struct nade_config {
     tx_ints hidden;
@@ -20,7 +20,7 @@ typedef struct nade {
     tx_param w, c, v, b, deep_w[TX_ARNET_HIDDEN], deep_b[TX_ARNET_HIDDEN];
     int n_deep; /**< hidden layers after the first; only where agnostic */
     bool agnostic;
-    uint32_t *order; /**< [d], owned */
+    uint32_t *order; /**< [d], the model's own; owned */
 } nade;
 
 static const tx_option options[] = {
@@ -152,33 +152,70 @@ static void scan_vjp(tx_tape *t, tx_var y, tx_var dy, const bool want[], tx_var 
  *  differentiable once, in all but x. */
 static const tx_op scan_op = {"nade", 4, scan_eval, scan_vjp};
 
-/* ---- the walk along the order, a few rows at a time: sampling, and the density of a net for all orders ---- */
+/* ---- the walk along an order, a few rows at a time: sampling, and the densities of a net for all orders ---- */
+
+enum { WALK_ROWS = 64 /* most rows of a tile */ };
 
 typedef struct walk {
     const nade *s;
-    tx_tensor x;    /**< [n,d]: given values, or uniforms that become the values */
-    tx_tensor out;  /**< [n,d]: logits, or probabilities; may be x's memory */
-    bool draw;      /**< decide the values; else they are given and out receives logits */
-    bool keep;      /**< drawing: out receives probabilities */
-    real **layer;   /**< [tiles] memory of each tile */
-    size_t per_row; /**< hidden units in all, the first layer twice */
+    const uint32_t *order;
+    tx_tensor x;   /**< [n,d]: given values, or uniforms that become the values */
+    tx_tensor out; /**< [n,d]: logits, or probabilities; may be x's memory */
+    bool draw;     /**< decide the values; else they are given and out receives logits */
+    bool keep;     /**< drawing: out receives probabilities */
+    size_t rows;   /**< of a tile */
+    real **layer;  /**< [tiles] memory of each tile */
 } walk;
 
-/** Hidden layers of `n` rows from the first one's activation `a`; returns the last. `changed` lists the rows whose `a`
- *  is new; only a single layer knows how to leave the others alone. */
-static const real *climb(const nade *s, const real *a, size_t n, const uint32_t changed[], size_t n_changed)
+/** A tile on its way. The first layer's activation of row i is a[i] - floor: `floor` is minus what no value enters, c
+ *  and in a net for all orders the weights of the masks, so that its ReLU is max(a, floor) - floor. */
+typedef struct walker {
+    size_t n, h, stride;         /**< rows; hidden units, and those that a row of a, floor and v has room for */
+    real *a, *floor, *v, *y;     /**< y [n,h]: hidden units of all layers, where they are stored */
+    uint32_t changed[WALK_ROWS]; /**< rows whose a - floor is new */
+    size_t n_changed;
+} walker;
+
+/** Hidden layers above the first; returns the last. */
+static const real *climb(const nade *s, const walker *k)
 {
-    size_t h = tx_cols(tx_params_value(s->net, s->c));
-    real *y = (real *)a + n * h;
-    for (size_t i = 0; i < n_changed; i++)
-        tx_vec_act(s->agnostic ? TX_RELU : TX_SIGMOID, h, a + changed[i] * h, y + changed[i] * h);
+    real *y = k->y;
     for (int l = 0; l < s->n_deep; l++) {
         tx_tensor w = tx_params_value(s->net, s->deep_w[l]);
-        real *z = y + n * tx_rows(w);
-        tx_dense_forward(n, tx_rows(w), tx_cols(w), y, w.x, tx_params_value(s->net, s->deep_b[l]).x, TX_RELU, z);
+        real *z = y + k->n * tx_rows(w);
+        tx_dense_forward(k->n, tx_rows(w), tx_cols(w), y, w.x, tx_params_value(s->net, s->deep_b[l]).x, TX_RELU, z);
         y = z;
     }
     return y;
+}
+
+/** Hidden units of the changed rows. */
+static void activate(const nade *s, const walker *k)
+{
+    for (size_t i = 0; i < k->n_changed; i++) {
+        real *y = k->y + k->changed[i] * k->h;
+        tx_vec_sub(k->h, k->a + k->changed[i] * k->stride, k->floor, y);
+        tx_vec_act(s->agnostic ? TX_RELU : TX_SIGMOID, k->h, y, y);
+    }
+}
+
+/** Logits of `var` in the rows of a tile. A single layer of ReLUs is never stored. */
+static void logits(const nade *s, const walker *k, size_t var, real logit[])
+{
+    const tx_fvbn_loops *loops = tx_fvbn_loops_now();
+    tx_tensor v = tx_params_value(s->net, s->v);
+    size_t top = tx_cols(v);
+    const real *row = v.x + var * top, bias = tx_params_value(s->net, s->b).x[var];
+    if (s->agnostic && !s->n_deep) {
+        memcpy(k->v, row, top * sizeof *row);
+        loops->floor_dots(k->n, k->stride, k->a, k->floor, k->v, logit);
+        real below = (real)((double)bias - tx_vec_dot(top, row, k->floor));
+        for (size_t i = 0; i < k->n; i++) logit[i] += below;
+    } else {
+        activate(s, k);
+        const real *y = climb(s, k);
+        for (size_t i = 0; i < k->n; i++) logit[i] = bias + loops->dot(top, row, y + i * top);
+    }
 }
 
 /** Values of variable `var` in n rows given their logits; x[n] receives them. */
@@ -186,7 +223,7 @@ static void settle(const walk *q, size_t first, size_t n, size_t var, real logit
 {
     size_t d = tx_cols(q->x);
     real p[WALK_ROWS];
-    if (q->draw) tx_vec_act(TX_SIGMOID, WALK_ROWS, logit, p);
+    if (q->draw) tx_vec_act(TX_SIGMOID, n, logit, p);
     for (size_t i = 0; i < n; i++) {
         size_t at = (first + i) * d + var;
         x[i] = q->draw ? (real)(q->x.x[at] < p[i]) : q->x.x[at];
@@ -194,66 +231,105 @@ static void settle(const walk *q, size_t first, size_t n, size_t var, real logit
     }
 }
 
+static void absorb(const nade *s, walker *k, size_t var, const real x[])
+{
+    const tx_fvbn_loops *loops = tx_fvbn_loops_now();
+    tx_tensor w = tx_params_value(s->net, s->w);
+    size_t d = tx_rows(tx_params_value(s->net, s->v));
+    if (s->agnostic) loops->axpy(k->h, -1, w.x + (d + var) * k->h, k->floor);
+    k->n_changed = 0;
+    for (size_t i = 0; i < k->n; i++) {
+        if (x[i] != 0) loops->axpy(k->h, x[i], w.x + var * k->h, k->a + i * k->stride);
+        if (s->agnostic || x[i] != 0) k->changed[k->n_changed++] = (uint32_t)i;
+    }
+}
+
+static size_t padded(size_t h) { return tiles(h, TX_NADE_STRIPE) * TX_NADE_STRIPE; }
+
 static void walk_tile(void *ctx, size_t tile)
 {
     const walk *q = ctx;
-    const nade *s = q->s;
-    tx_tensor w = tx_params_value(s->net, s->w), v = tx_params_value(s->net, s->v), b = tx_params_value(s->net, s->b);
-    size_t d = tx_rows(v), h = tx_cols(w), top = tx_cols(v), first = tile * WALK_ROWS, n = tx_rows(q->x) - first;
-    if (n > WALK_ROWS) n = WALK_ROWS;
-    real *a = q->layer[tile], logit[WALK_ROWS] = {0}, x[WALK_ROWS];
-    uint32_t changed[WALK_ROWS];
-    size_t n_changed = 0;
-    for (size_t i = 0; i < n; i++) {
-        memcpy(a + i * h, tx_params_value(s->net, s->c).x, h * sizeof *a);
-        changed[n_changed++] = (uint32_t)i;
-    }
+    size_t d = tx_cols(q->x), first = tile * q->rows, rest = tx_rows(q->x) - first;
+    tx_tensor c = tx_params_value(q->s->net, q->s->c);
+    walker k = {
+        .n = rest < q->rows ? rest : q->rows, .h = tx_cols(c), .stride = padded(tx_cols(c)), .a = q->layer[tile]};
+    real logit[WALK_ROWS], x[WALK_ROWS];
+    k.floor = k.a + k.n * k.stride, k.v = k.floor + k.stride, k.y = k.v + k.stride;
+    memset(k.a, 0, (k.n + 2) * k.stride * sizeof(real));
+    tx_vec_affine(k.h, -1, c.x, 0, k.floor);
+    while (k.n_changed < k.n) k.changed[k.n_changed] = (uint32_t)k.n_changed, k.n_changed++;
     for (size_t place = 0; place < d; place++) {
-        size_t var = s->order[place];
-        const real *y = climb(s, a, n, changed, n_changed);
-        for (size_t i = 0; i < n; i++)
-            logit[i] = b.x[var] + tx_fvbn_loops_now()->dot(top, v.x + var * top, y + i * top);
-        settle(q, first, n, var, logit, x);
-        n_changed = 0;
-        for (size_t i = 0; i < n; i++) {
-            if (s->agnostic) tx_vec_add(h, a + i * h, w.x + (d + var) * h, a + i * h);
-            if (x[i] != 0) tx_vec_axpy(h, x[i], w.x + var * h, a + i * h);
-            if (s->agnostic || x[i] != 0) changed[n_changed++] = (uint32_t)i;
-        }
+        size_t var = q->order[place];
+        logits(q->s, &k, var, logit);
+        settle(q, first, k.n, var, logit, x);
+        absorb(q->s, &k, var, x);
     }
+}
+
+/** As many rows as leave a single layer in the first cache; for products of matrices more. */
+static size_t rows_of_tile(const nade *s, size_t stride)
+{
+    size_t n = (32 << 10) / (stride * sizeof(real)) / 4 * 4;
+    return s->n_deep || n > WALK_ROWS ? WALK_ROWS : n < 4 ? 4 : n;
 }
 
 static void walk_all(const nade *s, tx_tape *t, walk *q)
 {
-    size_t n_tile = tiles(tx_rows(q->x), WALK_ROWS), units = 2 * tx_cols(tx_params_value(s->net, s->w));
+    size_t h = tx_cols(tx_params_value(s->net, s->w)), units = h, stride = padded(h);
     for (int l = 0; l < s->n_deep; l++) units += tx_cols(tx_params_value(s->net, s->deep_w[l]));
     q->s = s;
+    q->rows = rows_of_tile(s, stride);
+    size_t n_tile = tiles(tx_rows(q->x), q->rows);
     q->layer = take(t, n_tile, sizeof *q->layer);
-    for (size_t k = 0; k < n_tile; k++) q->layer[k] = take(t, WALK_ROWS * units, sizeof(real));
+    for (size_t k = 0; k < n_tile; k++) q->layer[k] = take(t, (q->rows + 2) * stride + q->rows * units, sizeof(real));
     tx_parallel(n_tile, walk_tile, q);
 }
 
 /* ---- densities ---- */
 
+/** A net and the order that it is to be walked along. */
+typedef struct path {
+    const nade *s;
+    const uint32_t *order;
+} path;
+
 static void walk_eval(tx_tape *t, tx_node *y)
 {
-    walk q = {.x = y->in[0]->v, .out = y->v};
-    walk_all(y->a.p, t, &q);
+    const path *p = y->a.p;
+    walk q = {.order = p->order, .x = y->in[0]->v, .out = y->v};
+    walk_all(p->s, t, &q);
 }
 
 /** Logits of a net for all orders along one; of (x, w, v). Not differentiable: such a net has an objective of its own.
  */
 static const tx_op walk_op = {"nade_agnostic", 3, walk_eval, NULL};
 
-static tx_var log_prob(tx_model *m, tx_tape *t, tx_var x)
+static uint64_t n_ordering(const tx_model *m) { return ((const nade *)m->state)->agnostic ? 0 : 1; }
+
+/** Ordering 0 is the model's own; each further one a permutation that no option moves. */
+static const uint32_t *order_of(const nade *s, tx_tape *t, uint64_t ordering, size_t d)
+{
+    if (ordering == 0) return s->order;
+    uint32_t *order = take(t, d, sizeof *order);
+    tx_order_fill(true, 0, ordering, d, order);
+    return order;
+}
+
+static tx_var log_prob_along(tx_model *m, tx_tape *t, uint64_t ordering, tx_var x)
 {
     const nade *s = m->state;
     tx_var w = tx_params_var(s->net, s->w), c = tx_params_var(s->net, s->c), v = tx_params_var(s->net, s->v);
-    if (s->agnostic)
-        return tx_bernoulli_logp(t, tx_apply(t, &walk_op, x->v.shape, (tx_var[]){x, w, v}, (tx_attr){.p = s}), x);
+    if (s->agnostic) {
+        path *p = take(t, 1, sizeof *p);
+        *p = (path){s, order_of(s, t, ordering, tx_cols(x->v))};
+        return tx_bernoulli_logp(t, tx_apply(t, &walk_op, x->v.shape, (tx_var[]){x, w, v}, (tx_attr){.p = p}), x);
+    }
+    TX_REQUIRE(ordering == 0, "nade: ordering %llu of the one it has", (unsigned long long)ordering);
     tx_var l = tx_apply(t, &scan_op, x->v.shape, (tx_var[]){x, w, c, v}, (tx_attr){.p = s->order});
     return tx_bernoulli_logp(t, tx_add_row(t, l, tx_params_var(s->net, s->b)), x);
 }
+
+static tx_var log_prob(tx_model *m, tx_tape *t, tx_var x) { return log_prob_along(m, t, 0, x); }
 
 /** A row's random subset of seen variables: seen[i] its mask, hidden[i] = 1 - mask. */
 typedef struct subsets {
@@ -311,8 +387,9 @@ static tx_status train_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *ou
 static void draw(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, bool mean, tx_tensor x)
 {
     tx_rng_uniform(r, first * tx_cols(x), tx_len(x), x.x);
-    walk q = {.x = x, .out = x, .draw = true, .keep = mean};
-    walk_all(m->state, t, &q);
+    const nade *s = m->state;
+    walk q = {.order = s->order, .x = x, .out = x, .draw = true, .keep = mean};
+    walk_all(s, t, &q);
 }
 
 static void sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x) { draw(m, t, r, first, false, x); }
@@ -336,6 +413,8 @@ const tx_model_ops tx_model_nade = {
     .init = init,
     .destroy = destroy,
     .log_prob = log_prob,
+    .n_ordering = n_ordering,
+    .log_prob_along = log_prob_along,
     .sample = sample,
     .sample_mean = sample_mean,
     .sequential_steps = tx_steps_per_variable,
