@@ -13,6 +13,7 @@
 #include "common/store/commit.h"
 #include "common/store/compare_file.h"
 #include "common/store/h5.h"
+#include "common/store/paired.h"
 #include "common/store/png.h"
 #include "tests/support/check.h"
 
@@ -759,6 +760,189 @@ static void test_evaluations(void)
     json_decref(config);
 }
 
+/* Rows that a model drew itself: values, upper bounds and rows, of levels or of reals. */
+static void fill_drawn(tx_estimate *e, const char *name, tx_measure measure, size_t n)
+{
+    fill_estimate(e, "bdmc", TX_LOWER_BOUND, TX_SIMULATED, n, -88.1);
+    tx_copy_text(e->name, sizeof e->name, name);
+    e->measure = measure;
+    e->upper = tx_alloc(n, sizeof *e->upper);
+    e->x = tx_alloc(n * DIM, sizeof *e->x);
+    for (size_t i = 0; i < n; i++) e->upper[i] = e->log_likelihood[i] + 0.08 + 0.001 * (double)(i % 5);
+    for (size_t i = 0; i < n * DIM; i++)
+        e->x[i] = measure == TX_COUNTING ? (real)(i % LEVELS) : (real)(2.385 * (double)i - 300);
+    json_object_set_new(e->settings, "gap_mean", json_real(0.0823));
+    json_object_set_new(e->settings, "gap_error", json_real(0.0125));
+    json_object_set_new(e->settings, "gap_mc_error", json_real(0.0031));
+    json_object_set_new(e->settings, "brief", json_string("1000 steps x 16 chains"));
+}
+
+static void test_simulated(void)
+{
+    CHECK_OK(tx_make_folders(path_of("drawn")));
+    const char *file = write_run("drawn/result.h5", false);
+    tx_estimate e[2];
+    tx_run_info r;
+    json_t *config = json_pack("{s:i}", "n_chain", 16);
+    fill_drawn(&e[0], "bdmc", TX_LEBESGUE, 7);
+    fill_drawn(&e[1], "bdmc_of_levels", TX_COUNTING, 9);
+    CHECK_OK(tx_evaluation_write(path_of("drawn/evaluation-bdmc.h5"), sum, config, 2, e));
+    CHECK_OK(tx_run_read(file, true, &r));
+    CHECK_TEXT(r.note, "");
+    CHECK_INT(r.n_estimate, 4);
+    for (int k = 0; k < 2; k++) {
+        const tx_estimate *back = tx_run_estimate(&r, TX_SIMULATED, e[k].name);
+        CHECK_TRUE(back && back->upper && back->x && back->std_error);
+        if (!back || !back->upper || !back->x) continue;
+        CHECK_TEXT(back->estimator, "bdmc");
+        CHECK_INT(back->n, e[k].n);
+        CHECK_INT(back->dim, DIM);
+        CHECK_TRUE(memcmp(back->upper, e[k].upper, e[k].n * sizeof *back->upper) == 0);
+        CHECK_TRUE(memcmp(back->x, e[k].x, e[k].n * DIM * sizeof *back->x) == 0);
+        CHECK_NEAR(tx_estimate_setting(back, "gap_mean"), 0.0823, 0);
+        CHECK_TEXT(tx_estimate_text(back, "brief"), "1000 steps x 16 chains");
+    }
+    CHECK_TRUE(isnan(tx_estimate_setting(&r.estimate[2], "brief")));
+    CHECK_TEXT(tx_estimate_text(&r.estimate[2], "gap_mean"), "");
+    CHECK_TRUE(tx_run_estimate(&r, TX_TEST, "bdmc") == NULL);
+    tx_run_info_free(&r);
+    CHECK_OK(tx_run_read(file, false, &r));
+    CHECK_TRUE(r.estimate[3].x == NULL && r.estimate[3].upper == NULL);
+    tx_run_info_free(&r);
+    json_decref(config);
+    for (int k = 0; k < 2; k++) tx_estimate_free(&e[k]);
+}
+
+/* Two settings of one estimator lie side by side; a name of the greatest length leaves room for all that contains it.
+ */
+static void test_names(void)
+{
+    char longest[2][101];
+    for (int k = 0; k < 2; k++) memset(longest[k], 'n', 100), longest[k][99] = (char)('a' + k), longest[k][100] = 0;
+    CHECK_OK(tx_make_folders(path_of("names")));
+    const char *file = write_run("names/result.h5", false);
+    tx_estimate e[2];
+    tx_run_info r;
+    json_t *config = json_object();
+    for (int k = 0; k < 2; k++) {
+        fill_estimate(&e[k], "iwae", TX_LOWER_BOUND, TX_TEST, 17, -30.25 - k);
+        tx_copy_text(e[k].name, sizeof e[k].name, longest[k]);
+        e[k].seconds = 2.385 + k;
+    }
+    CHECK_OK(tx_evaluation_write(path_of("names/evaluation-two.h5"), sum, config, 2, e));
+    CHECK_OK(tx_run_read(file, true, &r));
+    CHECK_INT(r.n_estimate, 4);
+    for (int k = 0; k < 2; k++) {
+        const tx_estimate *back = tx_run_estimate(&r, TX_TEST, longest[k]);
+        CHECK_TRUE(back != NULL);
+        if (!back) continue;
+        CHECK_TEXT(back->estimator, "iwae");
+        CHECK_NEAR(back->mean, e[k].mean, 0);
+        CHECK_NEAR(back->seconds, 2.385 + k, 0);
+    }
+    CHECK_NEAR(tx_run_estimate(&r, TX_TEST, "iwae")->mean, r.estimate[1].mean, 0);
+    CHECK_INT(tx_run_estimate(&r, TX_TEST, "iwae")->n, 41);
+    tx_run_info_free(&r);
+    json_decref(config);
+    for (int k = 0; k < 2; k++) tx_estimate_free(&e[k]);
+}
+
+/* What bits per dimension are: as written, and as files of schema 1.0 meant them. */
+static void test_bits_kind(void)
+{
+    static const struct {
+        tx_kind kind, bits;
+        tx_measure measure;
+    } is[] = {{TX_EXACT, TX_EXACT, TX_COUNTING},
+              {TX_LOWER_BOUND, TX_UPPER_BOUND, TX_COUNTING},
+              {TX_UPPER_BOUND, TX_LOWER_BOUND, TX_COUNTING},
+              {TX_ESTIMATE, TX_ESTIMATE, TX_COUNTING},
+              {TX_EXACT, TX_UPPER_BOUND, TX_LEBESGUE},
+              {TX_LOWER_BOUND, TX_UPPER_BOUND, TX_LEBESGUE},
+              {TX_ESTIMATE, TX_ESTIMATE, TX_LEBESGUE}};
+    CHECK_OK(tx_make_folders(path_of("bits")));
+    const char *file = write_run("bits/result.h5", false), *evaluation = path_of("bits/evaluation-bits.h5");
+    tx_estimate e[TX_LEN(is)];
+    tx_run_info r;
+    json_t *config = json_object();
+    for (size_t k = 0; k < TX_LEN(is); k++) {
+        fill_estimate(&e[k], "iwae", is[k].kind, TX_VALID, 5, -30);
+        snprintf(e[k].name, sizeof e[k].name, "iwae_%zu", k);
+        e[k].bits_per_dim = 2.385, e[k].bits_kind = TX_EXACT, e[k].measure = is[k].measure;
+    }
+    e[1].bits_kind = TX_UPPER_BOUND;
+    for (int old = 0; old < 2; old++) {
+        CHECK_OK(tx_evaluation_write(evaluation, sum, config, (int)TX_LEN(is), e));
+        tx_h5 f = edit_open(evaluation);
+        for (size_t k = 0; old && k < TX_LEN(is); k++) {
+            char path[128];
+            snprintf(path, sizeof path, "/likelihood/valid/iwae_%zu/log_likelihood", k);
+            CHECK_TRUE(H5Adelete_by_name(f.file, path, "bits_kind", H5P_DEFAULT) >= 0);
+        }
+        H5Fflush(f.file, H5F_SCOPE_GLOBAL);
+        ssize_t bytes = H5Fget_file_image(f.file, NULL, 0);
+        char *image = tx_alloc((size_t)bytes + 77, 1), digits[TX_SHA256_TEXT];
+        CHECK_TRUE(H5Fget_file_image(f.file, image, (size_t)bytes) == bytes);
+        tx_sha256_of(image, (size_t)bytes, digits);
+        memcpy(image + bytes, TX_H5_TRAILER, 12);
+        memcpy(image + bytes + 12, digits, 64);
+        image[bytes + 76] = '\n';
+        CHECK_OK(tx_commit(evaluation, image, (size_t)bytes + 77));
+        free(image);
+        edit_close(&f);
+        CHECK_OK(tx_run_read(file, false, &r));
+        CHECK_TEXT(r.note, "");
+        CHECK_INT(r.n_estimate, 2 + (int)TX_LEN(is));
+        for (size_t k = 0; k < TX_LEN(is) && r.n_estimate == 2 + (int)TX_LEN(is); k++)
+            CHECK_INT(r.estimate[2 + k].bits_kind, old ? is[k].bits : k == 1 ? TX_UPPER_BOUND : TX_EXACT);
+        tx_run_info_free(&r);
+    }
+    json_decref(config);
+    for (size_t k = 0; k < TX_LEN(is); k++) tx_estimate_free(&e[k]);
+}
+
+/* Against sums over (seed, row) written out, with a seed missing on either side and unequal numbers of rows. */
+static void test_paired(void)
+{
+    enum { SEEDS = 4 };
+    static const size_t rows[2][SEEDS] = {{53, 41, 7, 64}, {41, 53, 64, 50}};
+    tx_estimate e[2][SEEDS];
+    const tx_estimate *a[SEEDS], *b[SEEDS];
+    open_data();
+    tx_rng r = tx_rng_named(tx_rng_root(23), "paired");
+    for (int k = 0; k < 2; k++)
+        for (int s = 0; s < SEEDS; s++) {
+            fill_estimate(&e[k][s], "exact", TX_EXACT, TX_TEST, rows[k][s], -20.5 - 3.25 * k - 0.385 * s * (k + 1));
+            for (size_t i = 0; i < rows[k][s]; i++)
+                e[k][s].log_likelihood[i] += tx_rng_normal1(tx_rng_fold(r, (uint64_t)(2 * s + k)), i);
+            *(k ? &b[s] : &a[s]) = &e[k][s];
+        }
+    a[2] = NULL, b[1] = NULL;
+    tx_difference d = tx_paired_difference(SEEDS, a, b);
+    double row[41] = {0}, seed[2] = {0}, mean = 0, square = 0;
+    for (size_t i = 0; i < 41; i++)
+        for (int k = 0; k < 2; k++) {
+            double x = e[0][3 * k].log_likelihood[i] - e[1][3 * k].log_likelihood[i];
+            row[i] += x / 2, seed[k] += x / 41, mean += x / 82;
+        }
+    for (size_t i = 0; i < 41; i++) square += (row[i] - mean) * (row[i] - mean);
+    CHECK_INT(d.n, 41);
+    CHECK_INT(d.n_pair, 2);
+    CHECK_NEAR(d.mean, mean, 1e-12);
+    CHECK_NEAR(d.error, sqrt(square / 40 / 41), 1e-12);
+    CHECK_NEAR(d.seed_error, fabs(seed[0] - seed[1]) / 2, 1e-12);
+    a[3] = NULL;
+    d = tx_paired_difference(SEEDS, a, b);
+    CHECK_INT(d.n_pair, 1);
+    CHECK_NEAR(d.mean, seed[0], 1e-12);
+    CHECK_TRUE(isnan(d.seed_error) && d.error > 0);
+    a[0] = NULL;
+    d = tx_paired_difference(SEEDS, a, b);
+    CHECK_TRUE(d.n == 0 && d.n_pair == 0 && isnan(d.mean) && isnan(d.error) && isnan(d.seed_error));
+    for (int k = 0; k < 2; k++)
+        for (int s = 0; s < SEEDS; s++) tx_estimate_free(&e[k][s]);
+}
+
 static tx_trainer *trainer_of(tx_model **m)
 {
     static const char settings[] = "{epochs: 3, batch: 16, optimizer: adam, learning_rate: 0.01}";
@@ -910,6 +1094,8 @@ static void test_compare_h5(void)
     int32_t *complete = summary_of(f, "n_complete", TX_H5_I32);
     double *mean = summary_of(f, "seed_mean", TX_H5_F64), *error = summary_of(f, "seed_error", TX_H5_F64);
     double *difference = summary_of(f, "difference", TX_H5_F64), *paired = summary_of(f, "difference_error", TX_H5_F64);
+    double *between = summary_of(f, "difference_seed_error", TX_H5_F64);
+    int32_t *pairs = summary_of(f, "n_paired", TX_H5_I32);
     double *training = summary_of(f, "timing_training", TX_H5_F64);
     CHECK_OK(tx_h5_status(f));
     CHECK_TRUE(memcmp(status, "\0\0\2\0\0\1\2\0\0", 9) == 0);
@@ -925,11 +1111,14 @@ static void test_compare_h5(void)
     CHECK_NEAR(error[2], 3.875 / 2, 1e-12);
     CHECK_NEAR(difference[0], 0, 0);
     CHECK_NEAR(difference[2], -20.0625 + 21.125, 1e-12);
-    CHECK_NEAR(difference[4], -40.75 + 21.125 + 0.31 * third, 1e-12);
+    CHECK_NEAR(difference[4], -40.25 + 21.75 + 0.31 * third, 1e-12); /* seed 2 alone is of both */
+    CHECK_TRUE(pairs[0] == 2 && pairs[2] == 2 && pairs[4] == 1);
+    CHECK_NEAR(between[2], fabs(-22.0 + 20.5 - (-18.125 + 21.75)) / 2, 1e-12);
+    CHECK_TRUE(isnan(between[4]));
     CHECK_NEAR(paired[2], 0, 1e-12); /* these two differ by a constant */
     CHECK_NEAR(paired[4], 0.31 * sqrt(square / 52 / 53), 1e-12);
     CHECK_TRUE(isnan(training[2]) && training[7] == 14.5);
-    void *memory[] = {status, chosen, complete, mean, error, difference, paired, training};
+    void *memory[] = {status, chosen, complete, mean, error, difference, paired, training, between, pairs};
     for (size_t i = 0; i < TX_LEN(memory); i++) free(memory[i]);
     CHECK_OK(tx_h5_close(f));
     CHECK_OK(tx_content_sha256(path_of("compare.h5"), sum));
@@ -945,22 +1134,78 @@ static void test_compare_csv(void)
     int lines = 0;
     for (char *p = text; *p; p++) lines += *p == '\n';
     CHECK_INT(lines, 1 + RUNS * (4 + 2 * 6 + 1 + 1 + 3));
-    static const char header[] = "dataset,view,measure,split,label,group,chosen,model,taxonomy_path,seed,estimator,"
-                                 "evaluated_model,kind,stochastic,quantity,value,error,unit\n";
+    static const char header[] =
+        "dataset,view,measure,split,label,group,chosen,model,taxonomy_path,seed,name,estimator,"
+        "evaluated_model,kind,stochastic,quantity,value,error,unit\n";
     CHECK_TRUE(strncmp(text, header, sizeof header - 1) == 0);
     CHECK_HAS(
         text,
-        "small,logit,lebesgue,,\"a,1\",a,1,toy,explicit/tractable/test,1,,,,,mmd,0.0385,0.0020999999999999999,1\n");
-    CHECK_HAS(text, ",\"a,2\"\"\",a,0,toy,explicit/tractable/test,3,,,,,status,1,,0=complete 1=diverged\n");
+        "small,logit,lebesgue,,\"a,1\",a,1,toy,explicit/tractable/test,1,,,,,,mmd,0.0385,0.0020999999999999999,1\n");
+    CHECK_HAS(text, ",\"a,2\"\"\",a,0,toy,explicit/tractable/test,3,,,,,,status,1,,0=complete 1=diverged\n");
     tx_estimate e;
     fill_estimate(&e, "iwae", TX_LOWER_BOUND, TX_TEST, 41, -18.125 - 3.1);
     snprintf(expected, sizeof expected,
-             "small,logit,lebesgue,test,\"a,2\"\"\",a,0,toy,explicit/tractable/test,2,iwae,model,lower_bound,1,"
+             "small,logit,lebesgue,test,\"a,2\"\"\",a,0,toy,explicit/tractable/test,2,iwae,iwae,model,lower_bound,1,"
              "mean_log_likelihood,%.17g,%.17g,nat\n",
              e.mean, e.mean_error);
     CHECK_HAS(text, expected);
+    snprintf(expected, sizeof expected, ",2,iwae,iwae,model,upper_bound,1,bits_per_dim,%.17g,,bit/dim\n",
+             e.bits_per_dim);
+    CHECK_HAS(text, expected);
     tx_estimate_free(&e);
     free(text);
+}
+
+/* Evaluations of one model that came later: a second setting of iwae over fewer rows than another model's, and rows
+ * that the model drew, which are compared with nobody's. */
+static void test_compare_names(void)
+{
+    tx_run_info run[2];
+    json_t *config = json_object();
+    for (int i = 0; i < 2; i++) {
+        sample_run s;
+        tx_estimate e[2];
+        char path[600], beside[700];
+        snprintf(path, sizeof path, "%s/named-%d", tx_test_folder(), i);
+        CHECK_OK(tx_make_folders(path));
+        snprintf(beside, sizeof beside, "%s/evaluation-two.h5", path);
+        strcat(path, "/result.h5");
+        run_new(&s, &toy, i ? "b" : "a", 1, -20.5 - i);
+        s.run.group = s.run.label;
+        CHECK_OK(tx_run_write(&s.run, path, false, sum));
+        fill_estimate(&e[0], "iwae", TX_LOWER_BOUND, TX_TEST, i ? 11 : 13, -21 - i);
+        tx_copy_text(e[0].name, sizeof e[0].name, "iwae_5000");
+        fill_drawn(&e[1], "bdmc", TX_LEBESGUE, 7);
+        CHECK_OK(tx_evaluation_write(beside, sum, config, 2, e));
+        CHECK_OK(tx_run_read(path, true, &run[i]));
+        tx_estimate_free(&e[0]), tx_estimate_free(&e[1]);
+        run_free(&s);
+    }
+    CHECK_OK(tx_compare_write(path_of("named.h5"), path_of("named.csv"), 2, run));
+    tx_h5 *f;
+    CHECK_OK(tx_h5_open(&f, path_of("named.h5"), "taxon-compare"));
+    double *mean = summary_of(f, "mean", TX_H5_F64), *difference = summary_of(f, "difference", TX_H5_F64);
+    CHECK_TRUE(mean && difference); /* (a, b) x (exact, iwae, iwae_5000) */
+    CHECK_NEAR(mean[5], run[1].estimate[2].mean, 0);
+    CHECK_NEAR(difference[3], -1, 1e-12);
+    CHECK_NEAR(difference[4], -1, 1e-12);
+    CHECK_NEAR(difference[5], 0, 0); /* 11 rows are not set against 13 */
+    free(mean), free(difference);
+    double *gap = tx_h5_get(f, "/small-logit/simulated/summary/gap_error", TX_H5_F64, NULL);
+    CHECK_TRUE(gap && gap[0] == 0.0125 && gap[1] == 0.0125);
+    free(gap);
+    CHECK_TRUE(!tx_h5_has(f, "/small-logit/simulated/log_likelihood"));
+    CHECK_TRUE(!tx_h5_has(f, "/small-logit/simulated/summary/difference"));
+    CHECK_TRUE(tx_h5_has(f, "/small-logit/test/method") && tx_h5_has(f, "/small-logit/test/bits_kind"));
+    CHECK_OK(tx_h5_close(f));
+    size_t n;
+    char *text = (char *)bytes_of(path_of("named.csv"), &n);
+    CHECK_HAS(text, ",1,iwae_5000,iwae,model,lower_bound,1,n_example,13,,1\n");
+    CHECK_HAS(text, "small,logit,lebesgue,simulated,b,b,");
+    CHECK_HAS(text, ",1,bdmc,bdmc,model,estimate,1,gap_mean,0.082299999999999998,0.012500000000000001,nat\n");
+    free(text);
+    json_decref(config);
+    for (int i = 0; i < 2; i++) tx_run_info_free(&run[i]);
 }
 
 static void write_samples(const char *folder)
@@ -973,6 +1218,12 @@ static void write_samples(const char *folder)
     CHECK_OK(tx_run_write(&s.run, path, false, sum));
     snprintf(path, sizeof path, "%s/evaluation-again.h5", folder);
     CHECK_OK(tx_evaluation_write(path, sum, s.run.config, 2, s.estimate));
+    tx_estimate e[2];
+    fill_drawn(&e[0], "bdmc", TX_LEBESGUE, 7);
+    fill_drawn(&e[1], "of_levels", TX_COUNTING, 9);
+    snprintf(path, sizeof path, "%s/evaluation-drawn.h5", folder);
+    CHECK_OK(tx_evaluation_write(path, sum, s.run.config, 2, e));
+    tx_estimate_free(&e[0]), tx_estimate_free(&e[1]);
     run_free(&s);
     write_compare(folder);
     tx_model *m;
@@ -1004,6 +1255,11 @@ int main(int argc, char **argv)
                                    {"names and shapes are content", test_content_form},
                                    {"parameters", test_parameters},
                                    {"evaluations beside a run", test_evaluations},
+                                   {"rows that a model drew", test_simulated},
+                                   {"two settings of one estimator", test_names},
+                                   {"kinds of bits per dimension", test_bits_kind},
+                                   {"paired differences", test_paired},
+                                   {"comparisons of named estimates", test_compare_names},
                                    {"checkpoints", test_checkpoint},
                                    {"compare.h5", test_compare_h5},
                                    {"compare.csv", test_compare_csv}};

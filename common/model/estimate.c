@@ -4,7 +4,7 @@
 
 void tx_estimate_init(tx_estimate *e, const char *estimator, const tx_view *v, tx_split s, size_t n, bool with_error)
 {
-    *e = (tx_estimate){.split = s, .n = n, .measure = v->space.measure, .kind = TX_EXACT};
+    *e = (tx_estimate){.split = s, .n = n, .dim = v->space.dim, .measure = v->space.measure, .kind = TX_EXACT};
     tx_copy_text(e->estimator, sizeof e->estimator, estimator);
     tx_copy_text(e->name, sizeof e->name, estimator);
     tx_copy_text(e->evaluated_model, sizeof e->evaluated_model, "model");

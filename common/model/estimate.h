@@ -14,6 +14,7 @@ typedef struct tx_estimate {
     tx_measure measure;
     tx_split   split;
     size_t     n;                                         /**< examples: rows 0..n-1 of the split */
+    size_t     dim;                                       /**< of the model's space: columns of x */
     double    *log_likelihood;                            /**< [n] nats, in the data's unit */
     double    *std_error;                                 /**< [n] Monte Carlo error of each, nats; NULL if exact */
     double    *upper;                                     /**< [n] stochastic upper bounds of the same rows, nats, where rows were

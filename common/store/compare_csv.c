@@ -8,7 +8,7 @@
 #include "common/store/compare_table.h"
 
 static const char header[] =
-    "dataset,view,measure,split,label,group,chosen,model,taxonomy_path,seed,estimator,evaluated_model,"
+    "dataset,view,measure,split,label,group,chosen,model,taxonomy_path,seed,name,estimator,evaluated_model,"
     "kind,stochastic,quantity,value,error,unit\n";
 
 typedef struct csv {
@@ -36,8 +36,9 @@ static void put_value(csv *c, double v)
     fputc(',', c->out);
 }
 
-/** One number of a run; `e` is NULL where it is not about a likelihood. */
-static void put_row(csv *c, const tx_estimate *e, const char *quantity, double value, double error, const char *unit)
+/** One number of a run; `e` is NULL where it is not about a likelihood; `kind` is the number's own. */
+static void put_kind(csv *c, const tx_estimate *e, tx_kind kind, const char *quantity, double value, double error,
+                     const char *unit)
 {
     const tx_run_info *r = c->run;
     char number[32];
@@ -52,14 +53,33 @@ static void put_row(csv *c, const tx_estimate *e, const char *quantity, double v
     put_text(c, r->taxonomy_path);
     snprintf(number, sizeof number, "%d", r->seed);
     put_text(c, number);
+    put_text(c, e ? e->name : "");
     put_text(c, e ? e->estimator : "");
     put_text(c, e ? e->evaluated_model : "");
-    put_text(c, e ? tx_kind_name(e->kind) : "");
+    put_text(c, e ? tx_kind_name(kind) : "");
     put_text(c, e ? (e->stochastic ? "1" : "0") : "");
     put_text(c, quantity);
     put_value(c, value);
     put_value(c, error);
     fprintf(c->out, "%s\n", unit);
+}
+
+static void put_row(csv *c, const tx_estimate *e, const char *quantity, double value, double error, const char *unit)
+{
+    put_kind(c, e, e ? e->kind : TX_EXACT, quantity, value, error, unit);
+}
+
+static void put_estimate(csv *c, const tx_estimate *e)
+{
+    put_row(c, e, "mean_log_likelihood", e->mean, e->mean_error, "nat");
+    put_row(c, e, "monte_carlo_error", e->mc_error, NAN, "nat");
+    put_kind(c, e, e->bits_kind, "bits_per_dim", e->bits_per_dim, NAN, "bit/dim");
+    put_row(c, e, "n_example", (double)e->n, NAN, "1");
+    put_row(c, e, "model_evaluations", e->model_evaluations, NAN, "1");
+    put_row(c, e, "gradient_evaluations", e->gradient_evaluations, NAN, "1");
+    if (e->split != TX_SIMULATED) return;
+    put_kind(c, e, TX_ESTIMATE, "gap_mean", tx_estimate_setting(e, "gap_mean"), tx_estimate_setting(e, "gap_error"), "nat");
+    put_kind(c, e, TX_ESTIMATE, "gap_mc_error", tx_estimate_setting(e, "gap_mc_error"), NAN, "nat");
 }
 
 static void put_run(csv *c)
@@ -71,13 +91,7 @@ static void put_run(csv *c)
     put_row(c, NULL, "epochs", r->epochs, NAN, "1");
     for (int i = 0; i < r->n_estimate; i++) {
         const tx_estimate *e = &r->estimate[i];
-        if (tx_run_estimate(r, e->split, e->estimator) != e) continue;
-        put_row(c, e, "mean_log_likelihood", e->mean, e->mean_error, "nat");
-        put_row(c, e, "monte_carlo_error", e->mc_error, NAN, "nat");
-        put_row(c, e, "bits_per_dim", e->bits_per_dim, NAN, "bit/dim");
-        put_row(c, e, "n_example", (double)e->n, NAN, "1");
-        put_row(c, e, "model_evaluations", e->model_evaluations, NAN, "1");
-        put_row(c, e, "gradient_evaluations", e->gradient_evaluations, NAN, "1");
+        if (tx_run_estimate(r, e->split, e->name) == e) put_estimate(c, e);
     }
     const tx_numbers *const part[] = {&r->metrics, &r->cost, &r->timing};
     for (size_t k = 0; k < TX_LEN(part); k++)

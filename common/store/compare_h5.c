@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/store/compare_table.h"
+#include "common/store/paired.h"
 #include "common/store/parts.h"
 
 enum { PATH = 4 * TX_NAME_MAX };
@@ -16,7 +17,7 @@ typedef struct table {
     const tx_block *block;
     tx_split split;
     size_t n_model, n_estimator, n_seed, n_example;
-    const char **estimator;   /* [n_estimator] */
+    const char **estimator;   /* [n_estimator] names of estimates */
     const tx_estimate **cell; /* [n_model,n_estimator,n_seed]; NULL where missing */
 } table;
 
@@ -30,8 +31,8 @@ static void table_new(table *t, tx_h5 *f, const tx_block *b, tx_split split)
         for (int k = 0; k < b->run[i]->n_estimate; k++) {
             const tx_estimate *e = &b->run[i]->estimate[k];
             size_t known = 0;
-            while (known < t->n_estimator && strcmp(t->estimator[known], e->estimator) != 0) known++;
-            if (e->split == split && known == t->n_estimator) t->estimator[t->n_estimator++] = e->estimator;
+            while (known < t->n_estimator && strcmp(t->estimator[known], e->name) != 0) known++;
+            if (e->split == split && known == t->n_estimator) t->estimator[t->n_estimator++] = e->name;
         }
     t->cell = tx_alloc(t->n_model * t->n_estimator * t->n_seed, sizeof *t->cell);
     for (size_t c = 0; c < t->n_model * t->n_estimator * t->n_seed; c++) {
@@ -107,28 +108,40 @@ static void put_model_texts(const table *t, const char *group)
     free(text);
 }
 
+static const char *kind_of(const tx_estimate *e) { return tx_kind_name(e->kind); }
+static const char *measure_of(const tx_estimate *e) { return tx_measure_name(e->measure); }
+static const char *method_of(const tx_estimate *e) { return e->estimator; }
+static const char *evaluated_of(const tx_estimate *e) { return e->evaluated_model; }
+static const char *bits_kind_of(const tx_estimate *e)
+{
+    return isfinite(e->bits_per_dim) ? tx_kind_name(e->bits_kind) : "";
+}
+
 static void put_cell_texts(const table *t, const char *group)
 {
+    static const struct {
+        const char *name, *long_name, *(*of)(const tx_estimate *e);
+    } column[] = {
+        {"kind", "what the number is: exact, lower_bound, upper_bound, estimate or none", kind_of},
+        {"bits_kind", "what bits per dimension are as a code length: as kind, or none", bits_kind_of},
+        {"measure", "measure of the likelihood: counting, lebesgue or none", measure_of},
+        {"method", "registered name of the estimator", method_of},
+        {"evaluated_model", "the distribution that was evaluated", evaluated_of},
+    };
     size_t n = t->n_model * t->n_estimator;
-    const char **kind = tx_alloc(n, sizeof *kind), **measure = tx_alloc(n, sizeof *measure);
-    const char **evaluated = tx_alloc(n, sizeof *evaluated);
+    const char **text = tx_alloc(n, sizeof *text);
     uint8_t *stochastic = tx_alloc(n, 1);
-    for (size_t i = 0; i < n; i++) {
-        const tx_estimate *e = first_cell(t, i / t->n_estimator, i % t->n_estimator);
-        kind[i] = e ? tx_kind_name(e->kind) : "none";
-        measure[i] = e ? tx_measure_name(e->measure) : "none";
-        evaluated[i] = e && e->evaluated_model[0] ? e->evaluated_model : "none";
-        stochastic[i] = e && e->stochastic;
+    for (size_t k = 0; k < TX_LEN(column); k++) {
+        for (size_t i = 0; i < n; i++) {
+            const tx_estimate *e = first_cell(t, i / t->n_estimator, i % t->n_estimator);
+            text[i] = e && *column[k].of(e) ? column[k].of(e) : "none";
+            stochastic[i] = e && e->stochastic;
+        }
+        put(t, group, column[k].name, TX_H5_TEXT, "me", text, NULL, column[k].long_name);
     }
-    put(t, group, "kind", TX_H5_TEXT, "me", kind, NULL,
-        "what the number is: exact, lower_bound, upper_bound, estimate or none");
-    put(t, group, "measure", TX_H5_TEXT, "me", measure, NULL, "measure of the likelihood: counting, lebesgue or none");
-    put(t, group, "evaluated_model", TX_H5_TEXT, "me", evaluated, NULL, "the distribution that was evaluated");
     put(t, group, "stochastic", TX_H5_U8, "me", stochastic, "1", "1: holds in expectation only, or noisy");
     free(stochastic);
-    free(evaluated);
-    free(measure);
-    free(kind);
+    free(text);
 }
 
 /** Coordinates and labels, in the group of the examples and in that of the summaries alike. */
@@ -141,7 +154,8 @@ static void put_labels(const table *t, const char *group)
     char path[PATH];
     snprintf(path, sizeof path, "%s/status", group);
     put_model_texts(t, group);
-    put(t, group, "estimator", TX_H5_TEXT, "e", t->estimator, NULL, "estimator of the log-likelihood");
+    put(t, group, "estimator", TX_H5_TEXT, "e", t->estimator, NULL,
+        "name of the estimate: its estimator's, or the one that was given");
     put(t, group, "seed", TX_H5_I32, "s", t->block->seed, "1", "seed of the run");
     put_cell_texts(t, group);
     put(t, group, "chosen", TX_H5_U8, "m", t->block->chosen, "1",
@@ -194,28 +208,8 @@ static over_seeds seeds_of(const table *t, size_t m, size_t e)
     return o;
 }
 
-/** Log-likelihood of each example, averaged over the seeds of complete runs; *n examples, 0 without arrays. free() it.
- */
-static double *example_means(const table *t, size_t m, size_t e, size_t *n)
-{
-    double *mean = tx_alloc(t->n_example, sizeof *mean);
-    size_t seeds = 0;
-    *n = t->n_example;
-    for (size_t s = 0; s < t->n_seed; s++) {
-        const tx_estimate *c = t->cell[(m * t->n_estimator + e) * t->n_seed + s];
-        if (!c || !tx_run_complete(t->block->at[m * t->n_seed + s])) continue;
-        if (!c->log_likelihood)
-            *n = 0;
-        else if (c->n < *n)
-            *n = c->n;
-        for (size_t i = 0; i < *n; i++) mean[i] += c->log_likelihood[i];
-        seeds++;
-    }
-    for (size_t i = 0; i < *n; i++) mean[i] /= (double)seeds;
-    return mean;
-}
-
-/** The chosen model of the highest mean among those of the same estimator, kind and measure; -1 where there is none. */
+/** The chosen model of the highest mean among those of the same estimator, kind, measure and number of examples; -1
+ * where there is none. */
 static int best_of(const table *t, size_t m, size_t e)
 {
     const tx_estimate *own = first_cell(t, m, e);
@@ -224,7 +218,8 @@ static int best_of(const table *t, size_t m, size_t e)
     for (size_t k = 0; own && k < t->n_model; k++) {
         const tx_estimate *other = first_cell(t, k, e);
         double mean = seeds_of(t, k, e).mean;
-        if (!other || !t->block->chosen[k] || other->kind != own->kind || other->measure != own->measure) continue;
+        bool comparable = other && other->kind == own->kind && other->measure == own->measure && other->n == own->n;
+        if (!comparable || !t->block->chosen[k]) continue;
         if (mean > best_mean) {
             best = (int)k;
             best_mean = mean;
@@ -233,56 +228,87 @@ static int best_of(const table *t, size_t m, size_t e)
     return best;
 }
 
-/** Mean over examples of (model - best) and its standard error; the error is NAN without per-example values. */
-static void difference_of(const table *t, size_t m, size_t best, size_t e, double *difference, double *error)
+/** Model m minus `best` over the seeds that both completed. */
+static tx_difference difference_of(const table *t, size_t m, size_t best, size_t e)
 {
-    size_t n_own, n_best;
-    double *own = example_means(t, m, e, &n_own), *other = example_means(t, best, e, &n_best);
-    size_t n = n_own < n_best ? n_own : n_best;
-    *difference = seeds_of(t, m, e).mean - seeds_of(t, best, e).mean;
-    *error = NAN;
-    if (n > 0 && !isnan(*difference)) {
-        double sum = 0, square = 0;
-        for (size_t i = 0; i < n; i++) sum += own[i] - other[i];
-        *difference = sum / (double)n;
-        for (size_t i = 0; i < n; i++) square += (own[i] - other[i] - *difference) * (own[i] - other[i] - *difference);
-        if (n > 1) *error = sqrt(square / (double)(n - 1) / (double)n);
+    const tx_estimate **side[2];
+    const size_t model[2] = {m, best};
+    for (int k = 0; k < 2; k++) {
+        side[k] = tx_alloc(t->n_seed, sizeof *side[k]);
+        for (size_t s = 0; s < t->n_seed; s++) {
+            const tx_estimate *c = t->cell[(model[k] * t->n_estimator + e) * t->n_seed + s];
+            bool counts = c && c->log_likelihood && tx_run_complete(t->block->at[model[k] * t->n_seed + s]);
+            side[k][s] = counts ? c : NULL;
+        }
     }
-    free(own);
-    free(other);
+    tx_difference d = tx_paired_difference((int)t->n_seed, side[0], side[1]);
+    free(side[0]);
+    free(side[1]);
+    return d;
 }
 
 static void put_over_seeds(const table *t, const char *group)
 {
     size_t n = t->n_model * t->n_estimator;
     double *mean = tx_alloc(n, sizeof *mean), *error = tx_alloc(n, sizeof *error);
-    double *difference = tx_alloc(n, sizeof *difference), *paired = tx_alloc(n, sizeof *paired);
     int32_t *count = tx_alloc(n, sizeof *count);
-    const char **to = tx_alloc(n, sizeof *to);
     for (size_t i = 0; i < n; i++) {
-        size_t m = i / t->n_estimator, e = i % t->n_estimator;
-        over_seeds o = seeds_of(t, m, e);
-        int best = o.n ? best_of(t, m, e) : -1;
+        over_seeds o = seeds_of(t, i / t->n_estimator, i % t->n_estimator);
         mean[i] = o.mean, error[i] = o.error, count[i] = o.n;
-        difference[i] = paired[i] = NAN;
-        to[i] = best < 0 ? "none" : t->block->label[best];
-        if (best >= 0) difference_of(t, m, (size_t)best, e, &difference[i], &paired[i]);
     }
     put(t, group, "n_complete", TX_H5_I32, "me", count, "1", "complete runs behind the mean over seeds");
     put(t, group, "seed_mean", TX_H5_F64, "me", mean, "nat", "mean over seeds of the mean log-likelihood");
     put(t, group, "seed_error", TX_H5_F64, "me", error, "nat", "standard error of that mean over seeds");
+    free(count);
+    free(error);
+    free(mean);
+}
+
+static void put_differences(const table *t, const char *group)
+{
+    size_t n = t->n_model * t->n_estimator;
+    double *difference = tx_alloc(n, sizeof *difference), *paired = tx_alloc(n, sizeof *paired);
+    double *between = tx_alloc(n, sizeof *between);
+    int32_t *count = tx_alloc(n, sizeof *count);
+    const char **to = tx_alloc(n, sizeof *to);
+    for (size_t i = 0; i < n; i++) {
+        size_t m = i / t->n_estimator, e = i % t->n_estimator;
+        int best = best_of(t, m, e);
+        tx_difference d = best < 0 ? (tx_difference){0, 0, NAN, NAN, NAN} : difference_of(t, m, (size_t)best, e);
+        to[i] = best < 0 ? "none" : t->block->label[best];
+        difference[i] = d.mean, paired[i] = d.error, between[i] = d.seed_error, count[i] = d.n_pair;
+    }
     put(t, group, "difference_to", TX_H5_TEXT, "me", to, NULL,
-        "best chosen model of the same estimator, kind and measure");
+        "best chosen model of the same estimator, kind, measure and number of examples");
     put(t, group, "difference", TX_H5_F64, "me", difference, "nat",
         "mean over examples of this model minus difference_to");
     put(t, group, "difference_error", TX_H5_F64, "me", paired, "nat",
         "standard error over examples of that paired difference");
+    put(t, group, "difference_seed_error", TX_H5_F64, "me", between, "nat",
+        "standard error over seeds of that paired difference");
+    put(t, group, "n_paired", TX_H5_I32, "me", count, "1", "seeds that both completed");
     free(to);
     free(count);
+    free(between);
     free(paired);
     free(difference);
-    free(error);
-    free(mean);
+}
+
+/** What rows that the model drew itself say about the estimator. */
+static void put_gaps(const table *t, const char *group)
+{
+    static const struct {
+        const char *name, *long_name;
+    } column[] = {{"gap_mean", "mean over drawn rows of the upper minus the lower bound"},
+                  {"gap_error", "standard error over drawn rows of that gap"},
+                  {"gap_mc_error", "Monte Carlo standard error of that gap"}};
+    size_t n = t->n_model * t->n_estimator * t->n_seed;
+    double *value = tx_alloc(n, sizeof *value);
+    for (size_t k = 0; k < TX_LEN(column); k++) {
+        for (size_t c = 0; c < n; c++) value[c] = t->cell[c] ? tx_estimate_setting(t->cell[c], column[k].name) : NAN;
+        put(t, group, column[k].name, TX_H5_F64, "mes", value, "nat", column[k].long_name);
+    }
+    free(value);
 }
 
 /** Metrics, costs and timings of the runs as PREFIX_NAME (model, seed). */
@@ -336,6 +362,10 @@ static void put_summary(const table *t, const char *group)
         put(t, group, column[k].name, TX_H5_F64, "mes", value, column[k].unit, column[k].long_name);
     }
     put_over_seeds(t, group);
+    if (t->split == TX_SIMULATED)
+        put_gaps(t, group);
+    else
+        put_differences(t, group);
     for (size_t i = 0; i < n_run; i++) value[i] = t->block->at[i] ? t->block->at[i]->best_score : NAN;
     put(t, group, "best_score", TX_H5_F64, "ms", value, "nat", "selection score on valid");
     for (size_t k = 0; k < TX_LEN(number); k++) put_run_numbers(t, group, number[k].prefix, number[k].offset);
@@ -352,13 +382,13 @@ static void group_name(tx_h5 *f, const tx_run_info *r, char group[PATH])
     while (tx_h5_has(f, group)) strcat(group, "_");
 }
 
-/** Splits with estimates; `test` alone where no model has a likelihood. */
+/** Splits with estimates; `test` too where no model has a likelihood of data. */
 static bool has_split(const tx_block *b, tx_split s)
 {
     bool any = false;
     for (int i = 0; i < b->n; i++)
         for (int k = 0; k < b->run[i]->n_estimate; k++) {
-            any = true;
+            any |= b->run[i]->estimate[k].split != TX_SIMULATED;
             if (b->run[i]->estimate[k].split == s) return true;
         }
     return !any && s == TX_TEST;
@@ -374,14 +404,15 @@ static void put_block(tx_h5 *f, const tx_block *b, bool examples)
     tx_h5_set_text(f, name, "measure", b->run[0]->measure);
     tx_h5_set_text(f, name, "dataset_sha256", b->run[0]->dataset_sha256);
     tx_h5_set_text(f, name, "view_sha256", b->run[0]->view_sha256);
-    for (int s = 0; s < TX_N_SPLIT; s++) {
+    for (int s = 0; s <= TX_SIMULATED; s++) {
         if (!has_split(b, (tx_split)s)) continue;
         table t;
         table_new(&t, f, b, (tx_split)s);
         snprintf(group, sizeof group, "%s/%s", name, tx_split_name((tx_split)s));
         snprintf(summary, sizeof summary, "%s/summary", group);
         put_labels(&t, group);
-        if (examples && t.n_example > 0) put_examples(&t, group);
+        /* Rows that a run drew itself are no other run's: they have no axis in common. */
+        if (examples && t.n_example > 0 && s != TX_SIMULATED) put_examples(&t, group);
         put_summary(&t, summary);
         table_free(&t);
     }

@@ -24,15 +24,6 @@ const tx_run_info **tx_runs_sorted(int n, const tx_run_info run[])
     return p;
 }
 
-bool tx_run_complete(const tx_run_info *r) { return r && strcmp(r->status, "complete") == 0; }
-
-const tx_estimate *tx_run_estimate(const tx_run_info *r, tx_split s, const char *estimator)
-{
-    for (int i = r ? r->n_estimate - 1 : -1; i >= 0; i--)
-        if (r->estimate[i].split == s && strcmp(r->estimate[i].estimator, estimator) == 0) return &r->estimate[i];
-    return NULL;
-}
-
 int tx_block_label(const tx_block *b, const tx_run_info *r)
 {
     for (int i = 0; i < b->n_label; i++)

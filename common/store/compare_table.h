@@ -20,10 +20,6 @@ const tx_run_info **tx_runs_sorted(int n, const tx_run_info run[]);
 tx_status tx_block_new(tx_block *b, const tx_run_info **run, int n);
 void tx_block_free(tx_block *b);
 int tx_block_label(const tx_block *b, const tx_run_info *r);
-bool tx_run_complete(const tx_run_info *r); /**< NULL is allowed: false */
-/** The estimate of this split and estimator: the last one, where an evaluation beside the run made it again. NULL:
- * none. */
-const tx_estimate *tx_run_estimate(const tx_run_info *r, tx_split s, const char *estimator);
 tx_status tx_compare_csv(const char *path, int n_block, const tx_block block[]);
 tx_status tx_compare_h5(const char *path, int n_block, const tx_block block[]);
 #endif

@@ -92,7 +92,7 @@ tx_h5 *tx_h5_new(const char *path, const char *schema, bool plain)
     H5Pclose(create);
     H5Pclose(access);
     tx_h5_set_text(f, "/", "schema", schema);
-    tx_h5_set_text(f, "/", "schema_version", "1.0");
+    tx_h5_set_text(f, "/", "schema_version", "1.1");
     return f;
 }
 

@@ -23,6 +23,18 @@ void tx_numbers_add(tx_numbers *t, const char *name, const char *unit, double va
     t->m[i].error = NAN;
 }
 
+double tx_estimate_setting(const tx_estimate *e, const char *key)
+{
+    const json_t *value = json_object_get(e->settings, key);
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+const char *tx_estimate_text(const tx_estimate *e, const char *key)
+{
+    const char *text = json_string_value(json_object_get(e->settings, key));
+    return text ? text : "";
+}
+
 double tx_numbers_get(const tx_numbers *t, const char *name)
 {
     int i = find(t, name);

@@ -9,7 +9,7 @@
 #define TX_SCHEMA_CHECKPOINT "taxon-checkpoint"
 
 void tx_part_config(tx_h5 *f, const json_t *config);
-/** /likelihood/SPLIT/ESTIMATOR of each; their seconds go to `timing`. */
+/** /likelihood/SPLIT/NAME of each; their seconds go to `timing`. */
 void tx_part_estimates(tx_h5 *f, int n, const tx_estimate e[], tx_numbers *timing);
 void tx_part_numbers(tx_h5 *f, const char *group, const tx_numbers *t);
 /** Attributes of /provenance. */

@@ -4,8 +4,13 @@
 #include "common/model/estimate.h"
 #include "common/model/train.h"
 
+/** A number among an estimate's settings; NAN if absent. */
+double tx_estimate_setting(const tx_estimate *e, const char *key);
+/** A text among them: "brief" says in few words how much went into it ("k = 5000"); "" if absent. */
+const char *tx_estimate_text(const tx_estimate *e, const char *key);
+
 /** Named numbers with units: /metrics, /cost, /timing. */
-enum { TX_MAX_NUMBERS = 48 };
+enum { TX_MAX_NUMBERS = 64 };
 typedef struct tx_numbers {
     int n;
     struct { char name[TX_NAME_MAX], unit[16], long_name[TX_NAME_MAX]; double value, error; } m[TX_MAX_NUMBERS]; /**< error NAN: none */
@@ -26,7 +31,7 @@ typedef struct tx_run {
     const tx_curves *curves;                              /**< NULL for models without epochs */
     tx_trainer_state training;
     int              n_estimate;
-    const tx_estimate *estimate;                          /**< at most one for each (split, estimator name) */
+    const tx_estimate *estimate;                          /**< at most one for each (split, name) */
     size_t           n_sample;
     const real      *sample;                              /**< [n_sample,dim] in the model's space */
     const real      *sample_mean;                         /**< same shape, or NULL */
@@ -65,6 +70,9 @@ typedef struct tx_run_info {
 /** TX_EDATA where the file is damaged, foreign or of another major schema; TX_ENOINPUT. arrays: read the per-example ones. */
 tx_status tx_run_read(const char *path, bool arrays, tx_run_info *out);
 void      tx_run_info_free(tx_run_info *r);
+bool      tx_run_complete(const tx_run_info *r);          /**< NULL is allowed: false */
+/** The estimate of this split and name: the last one, where an evaluation beside the run made it again. NULL: none. */
+const tx_estimate *tx_run_estimate(const tx_run_info *r, tx_split s, const char *name);
 /** Fill a model's weights from /parameters: names and shapes must agree (TX_EDATA names the first that does not; the
  *  weights are then as they were). */
 tx_status tx_run_load_parameters(const char *path, tx_model *m);

@@ -54,11 +54,59 @@ static double *doubles_of(tx_h5 *f, const char *path, size_t n)
     return NULL;
 }
 
+/** The rows that the model drew: levels are stored as bytes. */
+static void read_rows(tx_h5 *f, const char *path, tx_estimate *e)
+{
+    bool bytes = e->measure == TX_COUNTING;
+    tx_shape shape;
+    void *stored = tx_h5_get(f, path, bytes ? TX_H5_U8 : TX_H5_REAL, &shape);
+    if (stored && (shape.rank != 2 || shape.dim[0] != e->n)) {
+        f->status = tx_fail(TX_EDATA, "%s: %s: expected %zu rows", f->path, path, e->n);
+        free(stored);
+        return;
+    }
+    if (!stored) return;
+    e->dim = shape.dim[1];
+    e->x = bytes ? tx_alloc(e->n * e->dim, sizeof *e->x) : stored;
+    for (size_t i = 0; bytes && i < e->n * e->dim; i++) e->x[i] = (real)((const uint8_t *)stored)[i];
+    if (bytes) free(stored);
+}
+
+static void read_arrays(tx_h5 *f, const char *group, tx_estimate *e)
+{
+    char path[PATH + 32];
+    snprintf(path, sizeof path, "%s/log_likelihood", group);
+    e->log_likelihood = doubles_of(f, path, e->n);
+    snprintf(path, sizeof path, "%s/stderr", group);
+    if (tx_h5_has(f, path)) e->std_error = doubles_of(f, path, e->n);
+    snprintf(path, sizeof path, "%s/upper_bound", group);
+    if (tx_h5_has(f, path)) e->upper = doubles_of(f, path, e->n);
+    snprintf(path, sizeof path, "%s/x", group);
+    if (tx_h5_has(f, path)) read_rows(f, path, e);
+}
+
+/** Schema 1.0 did not say it: the sign turns with that of the number, and a density bounds the code length from above.
+ */
+static tx_kind bits_kind_before(const tx_estimate *e)
+{
+    if (e->kind == TX_ESTIMATE || (e->kind == TX_EXACT && e->measure == TX_COUNTING)) return e->kind;
+    return e->kind == TX_UPPER_BOUND ? TX_LOWER_BOUND : TX_UPPER_BOUND;
+}
+
+static void read_bits(tx_h5 *f, const char *path, tx_estimate *e)
+{
+    e->bits_per_dim = tx_h5_get_f64(f, path, "bits_per_dim");
+    char *kind = tx_h5_get_text(f, path, "bits_kind");
+    e->bits_kind = kind ? (tx_kind)need_choice(f, path, "bits_kind", TX_N_KIND, kind_of) : bits_kind_before(e);
+    free(kind);
+}
+
 static void read_estimate(tx_h5 *f, tx_split split, const char *name, bool arrays, tx_estimate *e)
 {
-    char path[PATH], error[PATH], timing[TX_NAME_MAX];
-    snprintf(path, sizeof path, "/likelihood/%s/%s/log_likelihood", tx_split_name(split), name);
-    snprintf(error, sizeof error, "/likelihood/%s/%s/stderr", tx_split_name(split), name);
+    char group[PATH], path[PATH + 32], timing[TX_NAME_MAX];
+    snprintf(group, sizeof group, "/likelihood/%s/%s", tx_split_name(split), name);
+    snprintf(path, sizeof path, "%s/log_likelihood", group);
+    tx_copy_text(e->name, sizeof e->name, name);
     need_text(f, path, "estimator", e->estimator, sizeof e->estimator);
     need_text(f, path, "evaluated_model", e->evaluated_model, sizeof e->evaluated_model);
     e->kind = (tx_kind)need_choice(f, path, "kind", TX_N_KIND, kind_of);
@@ -68,7 +116,7 @@ static void read_estimate(tx_h5 *f, tx_split split, const char *name, bool array
     e->mean = tx_h5_get_f64(f, path, "mean");
     e->mean_error = tx_h5_get_f64(f, path, "std_error");
     e->mc_error = tx_h5_get_f64(f, path, "mc_error");
-    e->bits_per_dim = tx_h5_get_f64(f, path, "bits_per_dim");
+    read_bits(f, path, e);
     e->gradient_evaluations = tx_h5_get_f64(f, path, "gradient_evaluations");
     e->model_evaluations = tx_h5_get_f64(f, path, "model_evaluations");
     e->settings = json_of(f, path, tx_h5_get_text(f, path, "settings"));
@@ -76,8 +124,7 @@ static void read_estimate(tx_h5 *f, tx_split split, const char *name, bool array
     if (n < 1 && f->status == TX_OK)
         f->status = tx_fail(TX_EDATA, "%s: %s: expected examples, found %d", f->path, path, n);
     e->n = n > 0 ? (size_t)n : 0;
-    if (arrays) e->log_likelihood = doubles_of(f, path, e->n);
-    if (arrays && tx_h5_has(f, error)) e->std_error = doubles_of(f, error, e->n);
+    if (arrays) read_arrays(f, group, e);
     tx_part_timing_name(e, timing);
     snprintf(path, sizeof path, "/timing/%s", timing);
     if (tx_h5_has(f, path)) {
@@ -91,7 +138,7 @@ static void read_estimate(tx_h5 *f, tx_split split, const char *name, bool array
 /** Appends the estimates of a file to r->estimate. */
 static void read_estimates(tx_h5 *f, bool arrays, tx_run_info *r)
 {
-    for (int s = 0; s < TX_N_SPLIT; s++) {
+    for (int s = 0; s <= TX_SIMULATED; s++) {
         char group[PATH];
         size_t n;
         snprintf(group, sizeof group, "/likelihood/%s", tx_split_name((tx_split)s));
@@ -217,6 +264,15 @@ tx_status tx_run_read(const char *path, bool arrays, tx_run_info *out)
     else
         read_beside(arrays, out);
     return s;
+}
+
+bool tx_run_complete(const tx_run_info *r) { return r && strcmp(r->status, "complete") == 0; }
+
+const tx_estimate *tx_run_estimate(const tx_run_info *r, tx_split s, const char *name)
+{
+    for (int i = r ? r->n_estimate - 1 : -1; i >= 0; i--)
+        if (r->estimate[i].split == s && strcmp(r->estimate[i].name, name) == 0) return &r->estimate[i];
+    return NULL;
 }
 
 void tx_run_info_free(tx_run_info *r)

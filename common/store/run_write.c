@@ -54,48 +54,69 @@ static void put_settings(tx_h5 *f, const char *path, const json_t *settings)
 
 void tx_part_timing_name(const tx_estimate *e, char name[TX_NAME_MAX])
 {
-    snprintf(name, TX_NAME_MAX, "evaluation_%s_%.64s", tx_split_name(e->split), e->estimator);
+    snprintf(name, TX_NAME_MAX, "evaluation_%s_%.100s", tx_split_name(e->split), e->name);
+}
+
+/** Levels as bytes, which is what they are in /data too. */
+static void put_drawn_rows(tx_h5 *f, const char *group, const tx_estimate *e)
+{
+    bool bytes = e->measure == TX_COUNTING;
+    size_t len = e->n * e->dim;
+    uint8_t *level = tx_alloc(bytes ? len : 1, 1);
+    for (size_t i = 0; bytes && i < len; i++) level[i] = (uint8_t)e->x[i];
+    tx_h5_put(f, &(tx_h5_array){.group = group,
+                                .name = "x",
+                                .type = bytes ? TX_H5_U8 : TX_H5_REAL,
+                                .rank = 2,
+                                .dim = {{"example", e->n}, {"dim", e->dim}},
+                                .data = bytes ? (const void *)level : e->x,
+                                .unit = "1",
+                                .long_name = "rows that the model drew, in its own space"});
+    free(level);
+}
+
+static void put_estimate_arrays(tx_h5 *f, const char *group, const tx_estimate *e)
+{
+    bool drawn = e->split == TX_SIMULATED;
+    int32_t *example = tx_alloc(e->n, sizeof *example);
+    for (size_t i = 0; i < e->n; i++) example[i] = (int32_t)i;
+    const struct {
+        const char *name, *unit, *long_name;
+        tx_h5_type type;
+        const void *data;
+    } array[] = {
+        {"example", "1", drawn ? "row drawn from the model, from 0" : "row of the split, from 0", TX_H5_I32, example},
+        {"log_likelihood", "nat", "log-likelihood of each example in the unit of the data", TX_H5_F64,
+         e->log_likelihood},
+        {"stderr", "nat", "Monte Carlo standard error of each log-likelihood", TX_H5_F64, e->std_error},
+        {"upper_bound", "nat", "stochastic upper bound of each log-likelihood", TX_H5_F64, e->upper}};
+    for (size_t i = 0; i < TX_LEN(array); i++)
+        if (array[i].data)
+            tx_h5_put(f, &(tx_h5_array){.group = group,
+                                        .name = array[i].name,
+                                        .type = array[i].type,
+                                        .rank = 1,
+                                        .dim = {{"example", e->n}},
+                                        .data = array[i].data,
+                                        .unit = array[i].unit,
+                                        .long_name = array[i].long_name});
+    if (e->x) put_drawn_rows(f, group, e);
+    free(example);
 }
 
 static void put_estimate(tx_h5 *f, const tx_estimate *e)
 {
     char group[PATH], path[PATH + 32];
-    snprintf(group, sizeof group, "/likelihood/%s/%s", tx_split_name(e->split), e->estimator);
+    snprintf(group, sizeof group, "/likelihood/%s/%s", tx_split_name(e->split), e->name);
     snprintf(path, sizeof path, "%s/log_likelihood", group);
-    int32_t *example = tx_alloc(e->n, sizeof *example);
-    for (size_t i = 0; i < e->n; i++) example[i] = (int32_t)i;
-    tx_h5_put(f, &(tx_h5_array){.group = group,
-                                .name = "example",
-                                .type = TX_H5_I32,
-                                .rank = 1,
-                                .dim = {{"example", e->n}},
-                                .data = example,
-                                .unit = "1",
-                                .long_name = "row of the split, from 0"});
-    tx_h5_put(f, &(tx_h5_array){.group = group,
-                                .name = "log_likelihood",
-                                .type = TX_H5_F64,
-                                .rank = 1,
-                                .dim = {{"example", e->n}},
-                                .data = e->log_likelihood,
-                                .unit = "nat",
-                                .long_name = "log-likelihood of each example in the unit of the data"});
-    if (e->std_error)
-        tx_h5_put(f, &(tx_h5_array){.group = group,
-                                    .name = "stderr",
-                                    .type = TX_H5_F64,
-                                    .rank = 1,
-                                    .dim = {{"example", e->n}},
-                                    .data = e->std_error,
-                                    .unit = "nat",
-                                    .long_name = "Monte Carlo standard error of each log-likelihood"});
-    free(example);
+    put_estimate_arrays(f, group, e);
     const struct {
         const char *name, *text;
     } text[] = {{"kind", tx_kind_name(e->kind)},
                 {"estimator", e->estimator},
                 {"evaluated_model", e->evaluated_model},
-                {"measure", tx_measure_name(e->measure)}};
+                {"measure", tx_measure_name(e->measure)},
+                {"bits_kind", isfinite(e->bits_per_dim) ? tx_kind_name(e->bits_kind) : ""}};
     const struct {
         const char *name;
         double value;

@@ -1,10 +1,13 @@
 #include "common/base/text.h"
+#include "common/store/commit.h"
 #include "common/tensor/parallel.h"
 #include "experiments/taxon/catalog.h"
 #include "experiments/taxon/command.h"
 #include "experiments/taxon/print.h"
+#include "experiments/taxon/progress.h"
 #include "experiments/taxon/runner.h"
 #include "experiments/taxon/schedule.h"
+#include "experiments/taxon/signals.h"
 #include "experiments/taxon/stored.h"
 #include <limits.h>
 #include <math.h>
@@ -12,11 +15,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MAX_THREADS = 4096 };
+
 typedef struct request {
     const tx_estimator_ops *ops;
     void *config;
+    const char *name;
     tx_split split;
-    int n_example;
+    int n_example, threads;
+    tx_progress *progress;
+    char folder[TX_TEXT_MAX], doing[TX_TEXT_MAX];
 } request;
 
 static tx_status read_options(const tx_args *a, request *q)
@@ -30,64 +38,135 @@ static tx_status read_options(const tx_args *a, request *q)
     return s;
 }
 
+static tx_status read_split(const tx_args *a, request *q)
+{
+    const char *split = tx_args_text(a, "split", NULL);
+    if (split && q->ops->simulates)
+        return tx_fail(TX_EUSAGE,
+                       "evaluate: --split: %s is of rows that it draws from the model itself, not of a split",
+                       q->ops->name);
+    q->split = q->ops->simulates ? TX_SIMULATED : TX_TEST;
+    if (!split) return TX_OK;
+    for (int k = 0; k < TX_N_SPLIT; k++)
+        if (strcmp(split, tx_split_name((tx_split)k)) == 0) {
+            q->split = (tx_split)k;
+            return TX_OK;
+        }
+    return tx_fail(TX_EUSAGE, "evaluate: --split: expected train, valid or test; found '%s'", split);
+}
+
 static tx_status read_request(const tx_args *a, request *q)
 {
-    const char *name = tx_args_text(a, "estimator", NULL), *split = tx_args_text(a, "split", "test");
+    const char *estimator = tx_args_text(a, "estimator", NULL);
     char why[TX_TEXT_MAX];
-    if (!name) return tx_fail(TX_EUSAGE, "evaluate: --estimator is missing; `taxon list estimators`");
-    q->ops = tx_estimator_find(name);
+    if (!estimator) return tx_fail(TX_EUSAGE, "evaluate: --estimator is missing; `taxon list estimators`");
+    q->ops = tx_estimator_find(estimator);
     if (!q->ops)
         return tx_fail(TX_EUSAGE, "evaluate: %s",
-                       tx_catalog_unknown(tx_catalog_find("estimators"), name, why, sizeof why));
-    int k = 0;
-    while (k < TX_N_SPLIT && strcmp(split, tx_split_name((tx_split)k)) != 0) k++;
-    if (k == TX_N_SPLIT)
-        return tx_fail(TX_EUSAGE, "evaluate: --split: expected train, valid or test; found '%s'", split);
-    q->split = (tx_split)k;
+                       tx_catalog_unknown(tx_catalog_find("estimators"), estimator, why, sizeof why));
+    q->name = tx_args_text(a, "name", q->ops->name);
+    if (!tx_label_fits(q->name))
+        return tx_fail(TX_EUSAGE,
+                       "evaluate: --name: expected 1 to 100 letters, digits or . _ = + -, not starting with "
+                       ". or -; found '%.100s'",
+                       q->name);
+    TX_TRY(read_split(a, q));
     TX_TRY(tx_args_int(a, "examples", 1, INT_MAX, 0, &q->n_example));
+    TX_TRY(tx_args_int(a, "threads", 1, MAX_THREADS, tx_cores(), &q->threads));
+    TX_TRY(tx_progress_new(&q->progress, tx_args_text(a, "progress", "auto"), 0));
     return read_options(a, q);
+}
+
+static tx_status refuse(const tx_stored *s, const request *q, const char *why)
+{
+    tx_text can = {0};
+    for (int i = 0; tx_estimator_list[i]; i++)
+        if (!tx_estimator_list[i]->unfit(s->set->model->ops, &s->set->view))
+            tx_text_add(&can, "%s%s", can.len ? ", " : "", tx_estimator_list[i]->name);
+    tx_status status = tx_fail(TX_ECONFIG, "%s does not apply to %s on %s, %s: %s; that can: %s", q->ops->name,
+                               s->info.label, s->info.dataset, s->info.view, why, can.len ? can.s : "none");
+    tx_text_free(&can);
+    return status;
+}
+
+/* What can be refused is refused before the long work. */
+static tx_status check(const tx_stored *s, request *q)
+{
+    tx_copy_text(q->folder, sizeof q->folder, s->path);
+    char *slash = strrchr(q->folder, '/');
+    if (slash)
+        *slash = 0;
+    else
+        tx_copy_text(q->folder, sizeof q->folder, ".");
+    if (!tx_run_complete(&s->info))
+        return tx_fail(TX_EDATA, "%s: the run diverged, so its parameters are not worth evaluating: %.300s", s->path,
+                       s->info.failure);
+    const char *why = q->ops->unfit(s->set->model->ops, &s->set->view);
+    if (why) return refuse(s, q, why);
+    if (tx_stop_count() > 0) return tx_fail(TX_ESTOPPED, "stopped before the evaluation began: nothing was written");
+    return tx_check_writable(q->folder);
+}
+
+/* An estimator cannot be asked to return. Nothing of it is on disk yet, so the process may end here. */
+static void on_progress(void *ctx, double share)
+{
+    const request *q = ctx;
+    tx_progress_show(q->progress, 0, share, q->doing);
+    if (tx_stop_count() == 0) return;
+    tx_progress_free(q->progress);
+    fprintf(stderr, "taxon: stopped at %.0f %%: nothing was written; the same command starts anew\n", 100 * share);
+    exit(TX_ESTOPPED);
+}
+
+static void print_estimate(const tx_stored *s, const tx_estimate *e)
+{
+    bool drawn = e->split == TX_SIMULATED;
+    const char *brief = tx_estimate_text(e, "brief");
+    double gap = tx_estimate_setting(e, "gap_mean");
+    printf("%s on %s, %s, %s%s%zu %s, by %s%s%s:\n", s->info.label, s->info.dataset, s->info.view,
+           drawn ? "" : tx_split_name(e->split), drawn ? "" : " split, ", e->n,
+           drawn ? "rows that the model drew itself" : "examples", e->estimator, *brief ? ", " : "", brief);
+    printf("  log-likelihood %s %.4f nats", tx_kind_sign(e->kind), e->mean);
+    if (isfinite(e->mean_error)) printf(", standard error %.4f over examples", e->mean_error);
+    if (e->mc_error > 0) printf(", Monte Carlo error %.4f", e->mc_error);
+    printf("\n  %s%s\n", tx_kind_words(e->kind), e->stochastic ? tx_noise_words(e->kind) : "");
+    if (isfinite(e->bits_per_dim)) printf("  bits/dim %s %.4f\n", tx_kind_sign(e->bits_kind), e->bits_per_dim);
+    if (isfinite(gap))
+        printf("  an upper bound of the same rows is %.4f nats higher (standard error %.4f): evidence about the "
+               "estimator,\n  not about the data\n",
+               gap, tx_estimate_setting(e, "gap_error"));
+    if (*e->evaluated_model && strcmp(e->evaluated_model, "model") != 0)
+        printf("  evaluated is not the model itself but %s\n", e->evaluated_model);
 }
 
 static tx_status write_file(const tx_stored *s, const request *q, const tx_estimate *e)
 {
-    char folder[TX_TEXT_MAX];
-    tx_copy_text(folder, sizeof folder, s->path);
-    char *slash = strrchr(folder, '/');
-    if (slash)
-        *slash = 0;
-    else
-        tx_copy_text(folder, sizeof folder, ".");
     tx_text path = {0};
-    tx_text_add(&path, "%s/evaluation-%s.h5", folder, q->ops->name);
-    json_t *config = json_pack("{ss, ss, si, so}", "estimator", q->ops->name, "split", tx_split_name(q->split),
-                               "n_example", q->n_example, "options", tx_options_json(q->ops->options, q->config));
+    tx_text_add(&path, "%s/evaluation-%s.h5", q->folder, q->name);
+    json_t *config = json_pack("{ss, ss, ss, si, so}", "estimator", q->ops->name, "name", q->name, "split",
+                               tx_split_name(q->split), "n_example", q->n_example, "options",
+                               tx_options_json(q->ops->options, q->config));
     tx_status status = tx_evaluation_write(path.s, s->info.content_sha256, config, 1, e);
-    if (!status) printf("%s\n", path.s);
+    if (!status) {
+        print_estimate(s, e);
+        printf("stored in %s\n", path.s);
+    }
     tx_text_free(&path);
     json_decref(config);
     return status;
 }
 
-static void print_estimate(const tx_stored *s, const tx_estimate *e)
+static tx_status evaluate(const tx_stored *s, request *q)
 {
-    printf("%s on %s, %s, %s split, %zu examples: log-likelihood %s %.4f nats +- %.4f over examples", s->info.label,
-           s->info.dataset, s->info.view, tx_split_name(e->split), e->n, tx_kind_sign(e->kind), e->mean, e->mean_error);
-    if (e->mc_error > 0) printf(", Monte Carlo error %.4f", e->mc_error);
-    if (isfinite(e->bits_per_dim)) printf(", %.4f bits/dim", e->bits_per_dim);
-    printf(" (%s, %s", e->estimator, tx_kind_name(e->kind));
-    if (*e->evaluated_model && strcmp(e->evaluated_model, "model") != 0)
-        printf(", evaluated is %s", e->evaluated_model);
-    printf(")\n");
-}
-
-static tx_status evaluate(const tx_stored *s, const request *q)
-{
-    const char *why = q->ops->unfit(s->set->model->ops, &s->set->view);
-    if (why) return tx_fail(TX_ECONFIG, "%s does not apply to %s: %s", q->ops->name, s->path, why);
+    TX_TRY(check(s, q));
+    snprintf(q->doing, sizeof q->doing, "%s of %s", q->name, s->info.label);
     tx_estimate e;
-    TX_TRY(tx_runner_estimate(q->ops, q->config, s->set, q->split, q->n_example, s->info.seed, NULL, NULL, &e));
+    TX_TRY(tx_runner_estimate(q->ops, q->config, q->name, s->set, q->split, q->n_example, s->info.seed, on_progress, q,
+                              &e));
+    tx_progress_free(q->progress);
+    q->progress = NULL;
+    tx_stop_watch(false); /* what is left takes no time: it is finished, whatever comes */
     tx_status status = write_file(s, q, &e);
-    if (!status) print_estimate(s, &e);
     tx_estimate_free(&e);
     return status;
 }
@@ -95,26 +174,36 @@ static tx_status evaluate(const tx_stored *s, const request *q)
 static int run(const tx_args *a)
 {
     request q = {0};
-    TX_TRY(read_request(a, &q));
-    tx_threads_set(tx_cores());
     tx_stored *s = NULL;
-    tx_status status = tx_stored_open(&s, a->v[0]);
+    tx_stop_watch(true);
+    tx_status status = read_request(a, &q);
+    if (!status) {
+        tx_threads_set(q.threads);
+        status = tx_stored_open(&s, a->v[0]);
+    }
     if (!status) status = evaluate(s, &q);
     tx_stored_close(s);
+    tx_progress_free(q.progress);
     free(q.config);
     return status;
 }
 
 static const tx_flag flags[] = {
-    {"estimator", 'e', "NAME", "exact, elbo, parzen, ...: `taxon list estimators`"},
+    {"estimator", 'e', "NAME", "exact, elbo, iwae, ...: `taxon list estimators`"},
+    {"name", 0, "LABEL", "under which it is stored and shown (the estimator's name)"},
     {"split", 's', "SPLIT", "train, valid or test (test)"},
-    {"examples", 'n', "N", "only the first N rows"},
+    {"examples", 'n', "N", "only the first N rows; of rows that an estimator draws itself: how many"},
+    {"threads", 't', "N", "threads (one a core)"},
+    {"progress", 0, "MODE", "auto, bar, plain or none; on standard error"},
     {0},
 };
 const tx_command tx_command_evaluate = {
     .name = "evaluate",
-    .summary = "Another likelihood of a finished run, stored beside it as evaluation-NAME.h5",
+    .summary = "Another likelihood of a finished run, stored beside it as evaluation-LABEL.h5",
     .usage = "RUN --estimator NAME [key=value ...]",
+    .detail = "key=value sets an option of the estimator: `taxon show NAME` lists them. The same label again replaces\n"
+              "the file; two settings of one estimator have two labels: --name iwae_5000 n_importance=5000.\n"
+              "Exit code 0; 75 or 130 stopped, nothing written; 64 usage; 65, 66 run or data; 78 does not apply.",
     .flags = flags,
     .min = 1,
     .max = -1,

@@ -19,7 +19,7 @@ static const struct {
     {"train", "keys of `train:`, and the chosen optimizer's own", tx_train_options},
     {"dataset", "keys of an entry of `datasets:`, besides the view's", tx_data_options},
     {"evaluate",
-     "keys of `evaluate:`, besides `estimators` ([exact, elbo]; NAME or {estimator: NAME, ...}) and `splits` ([test])",
+     "keys of `evaluate:`, besides `estimators` ([exact, elbo]; NAME or {estimator: NAME, name: LABEL, ...}) and `splits` ([test])",
      tx_evaluate_options},
     {"view", "keys of the view in an entry of `datasets:`", tx_view_options},
 };

@@ -1,14 +1,17 @@
 #include "experiments/taxon/command.h"
 #include "experiments/taxon/gather.h"
+#include "experiments/taxon/pairwise.h"
 #include "experiments/taxon/table.h"
 #include <stdio.h>
 
 static int run(const tx_args *a)
 {
+    const char *format = tx_args_text(a, "format", "text");
     tx_gathered g;
     tx_text t = {0};
     TX_TRY(tx_gather(a->v[0], false, &g));
-    tx_status s = tx_results_table(g.n, g.run, tx_args_text(a, "format", "text"), &t);
+    tx_status s = tx_args_on(a, "pairwise") ? tx_pairwise_table(g.n, g.run, format, &t)
+                                            : tx_results_table(g.n, g.run, format, &t);
     if (!s) {
         fputs(t.s, stdout);
         s = tx_gathered_status(&g);
@@ -18,7 +21,9 @@ static int run(const tx_args *a)
     return s;
 }
 
-static const tx_flag flags[] = {{"format", 'f', "FORMAT", "text, md, tex, csv or json"}, {0}};
+static const tx_flag flags[] = {{"format", 'f', "FORMAT", "text, md, tex, csv or json"},
+                                {"pairwise", 'p', NULL, "differences between models over the same examples"},
+                                {0}};
 const tx_command tx_command_table = {.name = "table",
                                      .summary = "The table of all finished runs below a folder",
                                      .usage = "DIR",

@@ -168,7 +168,11 @@ static tx_status add_scene(tx_plan *p, const tx_comparison *c, int k, const char
     tx_status s = check_unique(p, &e, e.name);
     for (int i = 0; !s && i < c->n_model; i++) s = add_model(p, &e, i, out);
     if (!s) note_unfit(p, &e, NULL);
-    for (int i = 0; !s && i < c->evaluate.n; i++) note_unfit(p, &e, c->evaluate.estimator[i].ops);
+    for (int i = 0; !s && i < c->evaluate.n; i++) {
+        bool told = false; /* of another entry of the same estimator */
+        for (int j = 0; j < i; j++) told |= c->evaluate.estimator[j].ops == c->evaluate.estimator[i].ops;
+        if (!told) note_unfit(p, &e, c->evaluate.estimator[i].ops);
+    }
     tx_setting_close(set);
     return s;
 }

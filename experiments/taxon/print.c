@@ -33,6 +33,17 @@ const char *tx_print_real(double v, char buf[32])
     return buf;
 }
 
+static const struct {
+    const char *meaning, *noise;
+} kinds[TX_N_KIND] = {
+    [TX_EXACT] = {"exact: the model's own log-likelihood", ""},
+    [TX_LOWER_BOUND] = {"a lower bound: the model's log-likelihood is at least this", ", on average over its noise"},
+    [TX_UPPER_BOUND] = {"an upper bound: the model's log-likelihood is at most this", ", on average over its noise"},
+    [TX_ESTIMATE] = {"an estimate: the truth may lie on either side, and further off than the errors say", ""}};
+
+const char *tx_kind_words(tx_kind k) { return kinds[k].meaning; }
+const char *tx_noise_words(tx_kind k) { return kinds[k].noise; }
+
 static bool is_plain(const char *s)
 {
     static const char *const reserved[] = {"true", "false", "null", "yes", "no", "on", "off", "inf", "nan"};

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include "common/base/options.h"
 #include "common/base/text.h"
+#include "common/data/measure.h"
 
 /** JSON with two blanks of indentation to standard output; takes the reference. */
 void tx_print_json(json_t *j);
@@ -13,6 +14,9 @@ char *tx_json_text(const json_t *j);
 void tx_json_yaml(tx_text *t, const json_t *j);
 /** The shortest decimal that reads back as `v`. */
 const char *tx_print_real(double v, char buf[32]);
+/** "a lower bound: the model's log-likelihood is at least this", and what noise adds: ", on average over its noise". */
+const char *tx_kind_words(tx_kind k);
+const char *tx_noise_words(tx_kind k);
 /** The first difference of two JSON values as "train.epochs: 20 and 30" in `buf`; false when they are equal. */
 bool tx_json_differ(const json_t *a, const json_t *b, char *buf, size_t size);
 #endif

@@ -75,18 +75,23 @@ void tx_progress_show(tx_progress *p, int done, double share, const char *text)
     double now = tx_now();
     if ((!p->bar && !p->plain) || now - p->last < interval(p, now)) return;
     p->last = now;
-    double part = p->total ? ((double)done + share) / p->total : 1;
-    char left[16] = "", line[1024];
+    double part = p->total ? ((double)done + share) / p->total : share;
+    char left[16] = "", line[1024], counted[48] = "";
     if (part > 0.02) tx_duration_text((now - p->start) * (1 - part) / part, left);
     if (p->plain) {
-        fprintf(stderr, "%d of %d runs, %.0f %%%s%s%s%s%s\n", done, p->total, 100 * part, *left ? ", about " : "", left,
+        if (p->total) snprintf(counted, sizeof counted, "%d of %d runs, ", done, p->total);
+        fprintf(stderr, "%s%.0f %%%s%s%s%s%s\n", counted, 100 * part, *left ? ", about " : "", left,
                 *left ? " left" : "", *text ? ": " : "", text);
         return;
     }
     char bar[BAR_CELLS + 1];
     for (int i = 0; i < BAR_CELLS; i++) bar[i] = i < part * BAR_CELLS ? '=' : ' ';
     bar[BAR_CELLS] = 0;
-    snprintf(line, sizeof line, "[%s] %d/%d %s%s%s", bar, done, p->total, left, *left ? " left  " : " ", text);
+    if (p->total)
+        snprintf(counted, sizeof counted, "%d/%d", done, p->total);
+    else
+        snprintf(counted, sizeof counted, "%.0f %%", 100 * part);
+    snprintf(line, sizeof line, "[%s] %s %s%s%s", bar, counted, left, *left ? " left  " : " ", text);
     char shown[1024];
     size_t width = columns();
     tx_copy_text(shown, width < sizeof shown ? width : sizeof shown, line);

@@ -4,7 +4,8 @@
 #include "common/base/base.h"
 
 typedef struct tx_progress tx_progress;
-/** mode: "auto", "bar", "plain" or "none"; a bar needs a terminal. TX_EUSAGE. `total` runs in all. */
+/** mode: "auto", "bar", "plain" or "none"; a bar needs a terminal. TX_EUSAGE. `total` runs in all; 0: one piece of
+ *  work, of which shares are shown alone. */
 tx_status tx_progress_new(tx_progress **out, const char *mode, int total);
 void tx_progress_free(tx_progress *p); /**< wipes the bar; NULL is allowed */
 /** A line that stays, whatever the mode but "none". */

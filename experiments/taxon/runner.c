@@ -160,12 +160,31 @@ static void on_progress(void *ctx, double share)
 
 tx_rng tx_sample_stream(int seed) { return tx_rng_named(tx_rng_root((uint64_t)seed), "samples"); }
 
-tx_status tx_runner_estimate(const tx_estimator_ops *e, const void *config, tx_setting *s, tx_split split,
-                             int n_example, int seed, void (*progress)(void *ctx, double share), void *ctx,
-                             tx_estimate *out)
+tx_status tx_runner_estimate(const tx_estimator_ops *e, const void *config, const char *name, tx_setting *s,
+                             tx_split split, int n_example, int seed, void (*progress)(void *ctx, double share),
+                             void *ctx, tx_estimate *out)
 {
     tx_rng r = tx_rng_named(tx_rng_named(tx_rng_root((uint64_t)seed), "evaluate"), e->name);
-    return e->run(config, s->model, &s->view, split, (size_t)n_example, tx_rng_fold(r, split), progress, ctx, out);
+    TX_TRY(e->run(config, s->model, &s->view, split, (size_t)n_example, tx_rng_fold(r, split), progress, ctx, out));
+    TX_REQUIRE(out->split == split, "%s on '%s' gave '%s'", e->name, tx_split_name(split), tx_split_name(out->split));
+    tx_copy_text(out->name, sizeof out->name, name);
+    return TX_OK;
+}
+
+/* All estimators that are of this split: those that draw their own rows are of `simulated` alone. */
+static tx_status evaluate_split(runner *r, tx_split split, int n_example)
+{
+    const tx_evaluate_spec *v = &r->spec->evaluate;
+    for (int i = 0; i < v->n; i++) {
+        const tx_estimator_ops *e = v->estimator[i].ops;
+        if (e->simulates != (split == TX_SIMULATED) || e->unfit(r->set->model->ops, &r->set->view)) continue;
+        r->doing = v->estimator[i].name;
+        TX_TRY(tx_runner_estimate(e, v->estimator[i].config, v->estimator[i].name, r->set, split, n_example,
+                                  r->spec->seed, on_progress, r, &r->estimate[r->run.n_estimate]));
+        r->run.n_estimate++;
+        on_progress(r, 1);
+    }
+    return TX_OK;
 }
 
 static tx_status evaluate(runner *r)
@@ -176,16 +195,9 @@ static tx_status evaluate(runner *r)
         if (!v->split[k]) continue;
         if (v->n_example && (size_t)v->n_example < n) n = (size_t)v->n_example;
         tx_references_add(&r->run.metrics, &r->set->view, (tx_split)k, n);
-        for (int i = 0; i < v->n; i++) {
-            if (v->estimator[i].ops->unfit(r->set->model->ops, &r->set->view)) continue;
-            r->doing = v->estimator[i].ops->name;
-            tx_estimate *e = &r->estimate[r->run.n_estimate];
-            TX_TRY(tx_runner_estimate(v->estimator[i].ops, v->estimator[i].config, r->set, (tx_split)k, v->n_example,
-                                      r->spec->seed, on_progress, r, e));
-            r->run.n_estimate++;
-            on_progress(r, 1);
-        }
+        TX_TRY(evaluate_split(r, (tx_split)k, v->n_example));
     }
+    TX_TRY(evaluate_split(r, TX_SIMULATED, 0));
     tx_references_add_entropy(&r->run.metrics, &r->set->view);
     return TX_OK;
 }
@@ -298,7 +310,7 @@ static void sweep(const char *folder, bool all)
     static const char *const known[] = {"result.h5", "checkpoint.h5", "samples.png", "metrics.jsonl"};
     DIR *d = opendir(folder);
     for (const struct dirent *e; d && (e = readdir(d));) {
-        bool gone = all && strncmp(e->d_name, "evaluation-", 11) == 0;
+        bool gone = strncmp(e->d_name, "evaluation-", 11) == 0 && (all || ends_with(e->d_name, ".part"));
         for (size_t i = 0; i < TX_LEN(known); i++) {
             size_t n = strlen(known[i]);
             if (strncmp(e->d_name, known[i], n) != 0) continue;

@@ -17,8 +17,9 @@ tx_status tx_runner_run(const tx_spec *spec, const tx_runner_options *o);
 
 /** The stream that the samples of a run with this seed come from. */
 tx_rng tx_sample_stream(int seed);
-/** One estimator on one split, with the noise that this seed, estimator and split have in every program. */
-tx_status tx_runner_estimate(const tx_estimator_ops *e, const void *config, tx_setting *s, tx_split split,
-                             int n_example, int seed, void (*progress)(void *ctx, double share), void *ctx,
-                             tx_estimate *out);
+/** One estimator on one split (TX_SIMULATED if it simulates), stored as `name`, with the noise that this seed,
+ * estimator and split have in every program. n_example 0: all rows, or as many as the estimator draws by default. */
+tx_status tx_runner_estimate(const tx_estimator_ops *e, const void *config, const char *name, tx_setting *s,
+                             tx_split split, int n_example, int seed, void (*progress)(void *ctx, double share),
+                             void *ctx, tx_estimate *out);
 #endif

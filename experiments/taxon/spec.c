@@ -56,7 +56,7 @@ void tx_label_of(const char *text, char *out, size_t size)
     out[n] = 0;
 }
 
-/* A short text of the map that is no option of the model: its name, label or group. */
+/* A short text of the map that is no option of a model or estimator: name, label or group. */
 static tx_status take_text(const tx_yaml *map, const char *key, const char *otherwise, const char *origin,
                            char out[TX_NAME_MAX])
 {
@@ -133,18 +133,24 @@ tx_status tx_estimator_config_parse(const tx_estimator_ops *e, const tx_yaml *ma
 
 static tx_status add_estimator(tx_evaluate_spec *s, const tx_yaml *y, const char *origin)
 {
-    static const char *const skip[] = {"estimator", NULL};
+    static const char *const skip[] = {"estimator", "name", NULL};
     const tx_yaml *name = y->kind == TX_YAML_SCALAR ? y : tx_yaml_get(y, "estimator");
     if (!name || name->kind != TX_YAML_SCALAR)
         return tx_yaml_fail(y, origin, "expected an estimator's name or {estimator: NAME, ...}");
     const tx_estimator_ops *e = tx_estimator_find(name->text);
     if (!e) return fail_unknown(name, origin, "estimators", name->text);
+    char own[TX_NAME_MAX];
+    TX_TRY(take_text(y, "name", e->name, origin, own));
     for (int i = 0; i < s->n; i++)
-        if (s->estimator[i].ops == e) return tx_yaml_fail(name, origin, "estimator '%s' was already given", e->name);
+        if (strcmp(s->estimator[i].name, own) == 0)
+            return tx_yaml_fail(name, origin,
+                                "an estimate of the name '%s' was already given: {estimator: %s, name: ANOTHER, ...}",
+                                own, e->name);
     if (s->n == TX_MAX_ESTIMATORS) return tx_yaml_fail(y, origin, "more than %d estimators", TX_MAX_ESTIMATORS);
     void *config = NULL;
     TX_TRY(tx_estimator_config_parse(e, y->kind == TX_YAML_MAP ? y : NULL, origin, skip, &config));
     s->estimator[s->n].ops = e;
+    tx_copy_text(s->estimator[s->n].name, TX_NAME_MAX, own);
     s->estimator[s->n++].config = config;
     return TX_OK;
 }
@@ -213,6 +219,8 @@ json_t *tx_evaluate_spec_json(const tx_evaluate_spec *s)
     for (int i = 0; i < s->n; i++) {
         json_t *e = json_pack("{ss}", "estimator", s->estimator[i].ops->name);
         json_t *options = tx_options_json(s->estimator[i].ops->options, s->estimator[i].config);
+        if (strcmp(s->estimator[i].name, s->estimator[i].ops->name) != 0)
+            json_object_set_new(e, "name", json_string(s->estimator[i].name));
         json_object_update(e, options);
         json_decref(options);
         json_array_append_new(estimators, e);

@@ -24,6 +24,8 @@ typedef struct tx_evaluate_spec {
     struct {
         const tx_estimator_ops *ops;
         void *config;
+        char name[TX_NAME_MAX]; /**< under which its results are stored; the estimator's unless two settings are told
+                                   apart */
     } estimator[TX_MAX_ESTIMATORS]; /**< configs owned */
     int n_sample, n_example;        /**< n_example 0: all rows of the split */
     bool split[TX_N_SPLIT];

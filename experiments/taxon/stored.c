@@ -24,7 +24,12 @@ static tx_status fill(tx_stored *s, const char *arg)
     char *text = tx_json_text(s->info.config);
     tx_status status = tx_spec_parse(&s->spec, text, origin);
     free(text);
-    TX_TRY(status);
+    if (status) {
+        char why[TX_TEXT_MAX];
+        tx_copy_text(why, sizeof why, tx_last_error());
+        return tx_fail(TX_EDATA,
+                       "%s; this taxon does not understand the configuration: use the one that wrote the file", why);
+    }
     TX_TRY(tx_setting_open(&s->set, &s->spec, NULL));
     TX_TRY(check_data(s));
     return tx_run_load_parameters(s->path, s->set->model);

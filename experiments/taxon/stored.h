@@ -10,8 +10,8 @@ typedef struct tx_stored {
     tx_spec spec;
     tx_setting *set;
 } tx_stored;
-/** `arg`: result.h5 or its folder. The data set is needed: TX_ENOINPUT where it is gone, TX_EDATA where it has changed.
- */
+/** `arg`: result.h5 or its folder. The data set is needed: TX_ENOINPUT where it is gone, TX_EDATA where it has changed,
+ * where the file is damaged, or of a version or configuration that is not understood: the message says which. */
 tx_status tx_stored_open(tx_stored **out, const char *arg);
 void tx_stored_close(tx_stored *s); /**< NULL is allowed */
 #endif

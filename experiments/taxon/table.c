@@ -1,61 +1,27 @@
 #include "experiments/taxon/table.h"
 #include "experiments/taxon/print.h"
+#include "experiments/taxon/sheet.h"
 #include "experiments/taxon/table_model.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* How a format writes what it cannot write as it is. */
-typedef struct style {
-    const char *name;
-    const char *plus_minus;
-    const char *sign[TX_N_KIND];
-    const char *math; /* around a formula */
-    void (*print)(const tx_board *b, const struct style *y, tx_text *out);
-} style;
+enum { CELL = TX_SHEET_CELL, REFERENCE_DECIMALS = 2 };
+enum { MODEL, LEAF, VALUE, BY, MC, EXAMPLES, BITS, PARAMETERS, STEPS, SECONDS, SEEDS, NOTE, COLUMNS };
+static const tx_column columns[COLUMNS] = {
+    {"model", TX_ALIGN_LEFT},      {"family", TX_ALIGN_LEFT},      {"log-likelihood, nats", TX_ALIGN_NUMBER},
+    {"by", TX_ALIGN_LEFT},         {"MC error", TX_ALIGN_RIGHT},   {"examples", TX_ALIGN_RIGHT},
+    {"bits/dim", TX_ALIGN_NUMBER}, {"parameters", TX_ALIGN_RIGHT}, {"steps", TX_ALIGN_RIGHT},
+    {"train s", TX_ALIGN_RIGHT},   {"seeds", TX_ALIGN_RIGHT},      {"", TX_ALIGN_LEFT}};
 
-enum { COLUMNS = 11, CELL = 160, REFERENCE_DECIMALS = 2 };
-typedef struct line {
-    char cell[COLUMNS][CELL];
-    bool rule;
-} line; /* rule: a line across, and no cells */
-typedef struct sheet {
-    int n;
-    line *row;
-    bool used[COLUMNS];
-    int mean_width;
-} sheet;
-
-enum { MODEL, LEAF, VALUE, ESTIMATOR, MC, BITS, PARAMETERS, STEPS, SECONDS, SEEDS, NOTE };
-static const struct {
-    const char *head;
-    bool right;
-} columns[COLUMNS] = {{"model", false},     {"family", false},  {"log-likelihood, nats", false},
-                      {"by", false},        {"MC error", true}, {"bits/dim", true},
-                      {"parameters", true}, {"steps", true},    {"train s", true},
-                      {"seeds", true},      {"", false}};
-
-static line *add_line(sheet *s)
-{
-    size_t n = (size_t)s->n++;
-    s->row = tx_realloc(s->row, n, n + 1, sizeof *s->row);
-    return &s->row[n];
-}
-
-static void put(sheet *s, line *l, int column, const char *text)
-{
-    tx_copy_text(l->cell[column], CELL, text);
-    if (*text) s->used[column] = true;
-}
-
-/* Digits behind the point that show two figures of the error. */
-static int decimals(double error)
-{
-    if (!(error > 0)) return 4;
-    int d = 1 - (int)floor(log10(error));
-    return d < 1 ? 1 : d > 4 ? 4 : d;
-}
+/* What is the same for all lines of a sheet. */
+typedef struct maker {
+    const tx_format *f;
+    tx_sheet s;
+    int mean_width, bits_width;
+    bool some_short; /* not all numbers are over as many examples as the heading says */
+} maker;
 
 static const char *count_text(double v, char buf[32])
 {
@@ -68,280 +34,212 @@ static const char *count_text(double v, char buf[32])
     return buf;
 }
 
-/* Characters of the widest mean, so that signs and points stand below one another. */
-static int mean_width(const tx_board_block *b)
+/* Characters of the widest numbers, so that signs and points stand below one another. */
+static void look(maker *m, const tx_board_block *b)
 {
-    int most = 0;
     for (int i = 0; i < b->n_row; i++)
         for (int k = 0; k < b->row[i].n_cell; k++) {
             const tx_board_cell *c = &b->row[i].cell[k];
-            int n = snprintf(NULL, 0, "%.*f", decimals(c->error), c->mean);
-            if (n > most) most = n;
+            int mean = snprintf(NULL, 0, "%.*f", tx_error_decimals(c->error), c->mean);
+            int bits = snprintf(NULL, 0, "%.3f", c->bits_per_dim);
+            if (mean > m->mean_width) m->mean_width = mean;
+            if (isfinite(c->bits_per_dim) && bits > m->bits_width) m->bits_width = bits;
+            m->some_short |= c->n_least != b->n_example;
         }
-    return most;
 }
 
-static void put_cell(sheet *s, line *l, const tx_board_cell *c, const style *y)
-{
-    char value[CELL], error[48] = "", buf[48];
-    int d = decimals(c->error);
-    if (c->error > 0) snprintf(error, sizeof error, " %s %.*f", y->plus_minus, d, c->error);
-    snprintf(value, sizeof value, "%s%-2s %*.*f%s%s", y->math, y->sign[c->kind], s->mean_width, d, c->mean, error,
-             y->math);
-    put(s, l, VALUE, value);
-    put(s, l, ESTIMATOR, c->estimator);
-    if (c->mc_error > 0) {
-        snprintf(buf, sizeof buf, "%.*f", decimals(c->mc_error), c->mc_error);
-        put(s, l, MC, buf);
-    }
-    if (isfinite(c->bits_per_dim)) {
-        snprintf(buf, sizeof buf, "%.3f", c->bits_per_dim);
-        put(s, l, BITS, buf);
-    }
-}
-
-static void put_row(sheet *s, const tx_board_row *r, const style *y)
+static void put_cell(maker *m, tx_sheet_line *l, const tx_board_cell *c)
 {
     char buf[CELL];
-    line *l = add_line(s);
-    put(s, l, MODEL, r->label);
-    put(s, l, LEAF, r->leaf);
-    put(s, l, PARAMETERS, count_text(r->n_parameter, buf));
-    put(s, l, STEPS, count_text(r->n_step, buf));
+    tx_format_value(m->f, m->f->sign[c->kind], m->mean_width, c->mean, c->error, buf);
+    tx_sheet_put(&m->s, l, VALUE, buf);
+    tx_sheet_put(&m->s, l, BY, c->by);
+    if (c->mc_error > 0) {
+        snprintf(buf, sizeof buf, "%.*f", tx_error_decimals(c->mc_error), c->mc_error);
+        tx_sheet_put(&m->s, l, MC, buf);
+    }
+    if (m->some_short) {
+        snprintf(buf, sizeof buf, "%zu", c->n_least);
+        tx_sheet_put(&m->s, l, EXAMPLES, buf);
+    }
+    if (isfinite(c->bits_per_dim)) {
+        snprintf(buf, sizeof buf, "%s%-2s %*.3f%s", m->f->math, m->f->sign[c->bits_kind], m->bits_width,
+                 c->bits_per_dim, m->f->math);
+        tx_sheet_put(&m->s, l, BITS, buf);
+    }
+}
+
+static void put_row(maker *m, const tx_board_row *r)
+{
+    char buf[CELL];
+    tx_sheet *s = &m->s;
+    tx_sheet_line *l = tx_sheet_add(s);
+    tx_sheet_put(s, l, MODEL, r->label);
+    tx_sheet_put(s, l, LEAF, r->leaf);
+    tx_sheet_put(s, l, PARAMETERS, count_text(r->n_parameter, buf));
+    tx_sheet_put(s, l, STEPS, count_text(r->n_step, buf));
     if (isfinite(r->train_seconds)) {
         snprintf(buf, sizeof buf, "%.*f", r->train_seconds < 9.95, r->train_seconds);
-        put(s, l, SECONDS, buf);
+        tx_sheet_put(s, l, SECONDS, buf);
     }
     snprintf(buf, sizeof buf, "%d", r->n_seed);
-    put(s, l, SEEDS, buf);
+    tx_sheet_put(s, l, SEEDS, buf);
     tx_text note = {0};
     tx_text_add(&note, "%s", "");
     if (r->n_tried > 1) tx_text_add(&note, "of %d tried", r->n_tried);
     if (r->n_diverged)
         tx_text_add(&note, "%s%d of %d diverged", note.len ? "; " : "", r->n_diverged, r->n_diverged + r->n_seed);
-    put(s, l, NOTE, note.s);
+    tx_sheet_put(s, l, NOTE, note.s);
     tx_text_free(&note);
-    if (r->n_cell == 0) put(s, l, VALUE, r->n_seed ? "none" : "diverged");
-    for (int i = 0; i < r->n_cell; i++) put_cell(s, i ? add_line(s) : l, &r->cell[i], y);
+    if (r->n_cell == 0) tx_sheet_put(s, l, VALUE, r->n_seed ? "none" : "diverged");
+    for (int i = 0; i < r->n_cell; i++) put_cell(m, i ? tx_sheet_add(s) : l, &r->cell[i]);
 }
 
-static sheet make_sheet(const tx_board_block *b, const style *y)
+static tx_sheet make_sheet(const tx_board_block *b, const tx_format *f)
 {
-    sheet s = {.mean_width = mean_width(b)};
+    maker m = {.f = f, .s = {.n_column = COLUMNS, .column = columns}};
     char buf[CELL];
+    look(&m, b);
     for (int i = 0; i < b->n_row; i++) {
-        if (i && tx_board_rank(&b->row[i]) != tx_board_rank(&b->row[i - 1])) add_line(&s)->rule = true;
-        put_row(&s, &b->row[i], y);
+        if (i && !tx_board_same_rank(&b->row[i], &b->row[i - 1])) tx_sheet_add(&m.s)->rule = true;
+        put_row(&m, &b->row[i]);
     }
     for (int i = 0; i < b->n_reference; i++) {
-        if (i == 0) add_line(&s)->rule = true;
-        line *l = add_line(&s);
-        put(&s, l, MODEL, b->reference[i].name);
-        put(&s, l, LEAF, "not a model");
-        snprintf(buf, sizeof buf, "%s   %*.*f%s", y->math, s.mean_width, REFERENCE_DECIMALS, b->reference[i].value,
-                 y->math);
-        put(&s, l, VALUE, buf);
+        if (i == 0) tx_sheet_add(&m.s)->rule = true;
+        tx_sheet_line *l = tx_sheet_add(&m.s);
+        tx_sheet_put(&m.s, l, MODEL, b->reference[i].name);
+        tx_sheet_put(&m.s, l, LEAF, "not a model");
+        snprintf(buf, sizeof buf, "%s   %*.*f%s", f->math, m.mean_width, REFERENCE_DECIMALS, b->reference[i].value,
+                 f->math);
+        tx_sheet_put(&m.s, l, VALUE, buf);
     }
-    return s;
+    return m.s;
 }
 
-static void heading(const tx_board_block *b, tx_text *t)
+static void print_sheet(const tx_board_block *b, const tx_format *f, tx_text *out)
 {
-    tx_text_add(t, "%s, %s: %s measure, %s split", b->dataset, b->view, b->measure, b->split);
-    if (b->n_example) tx_text_add(t, ", %zu examples", b->n_example);
+    tx_text head = {0};
+    tx_text_add(&head, "%s, %s: %s measure, %s split", b->dataset, b->view, b->measure, tx_split_name(b->split));
+    if (b->n_example) tx_text_add(&head, ", %zu examples", b->n_example);
+    tx_sheet s = make_sheet(b, f);
+    f->sheet(head.s, &s, out);
+    tx_sheet_free(&s);
+    tx_text_free(&head);
 }
 
-/* What the signs and the errors mean: only those that are there. */
-static void footer(const tx_board *b, const style *y, tx_text *t, const char *end)
+/* What occurs in the sheets and has to be explained below them. */
+typedef struct occurs {
+    bool kind[TX_N_KIND], noisy[TX_N_KIND], bounded_bits, mc, none, several, some_short;
+    bool over_seeds, over_examples, tried;
+} occurs;
+
+static void add_occurs(occurs *o, const tx_board_block *b, const tx_board_row *r)
 {
-    static const char *const meaning[] = {"exact", "lower bound", "upper bound", "estimate"};
-    bool kind[TX_N_KIND] = {false}, none = false, over_seeds = false, over_examples = false, tried = false;
-    for (int i = 0; i < b->n_block; i++)
-        for (int k = 0; k < b->block[i].n_row; k++) {
-            tried |= b->block[i].row[k].n_tried > 1;
-            none |= b->block[i].row[k].n_cell == 0 && b->block[i].row[k].n_seed > 0;
-            for (int c = 0; c < b->block[i].row[k].n_cell; c++) {
-                const tx_board_cell *cell = &b->block[i].row[k].cell[c];
-                kind[cell->kind] = true;
-                *(cell->over_seeds ? &over_seeds : &over_examples) = true;
-            }
-        }
-    const char *between = "";
-    for (int k = 0; k < TX_N_KIND; k++) {
-        if (!kind[k]) continue;
-        tx_text_add(t, "%s%s%s%s %s", between, y->math, y->sign[k], y->math, meaning[k]);
-        between = "; ";
+    int bounds = 0;
+    o->tried |= r->n_tried > 1;
+    o->none |= r->n_cell == 0 && r->n_seed > 0;
+    for (int c = 0; c < r->n_cell; c++) {
+        const tx_board_cell *cell = &r->cell[c];
+        o->kind[cell->kind] = true;
+        o->noisy[cell->kind] |= cell->stochastic;
+        o->bounded_bits |= isfinite(cell->bits_per_dim) && cell->bits_kind == TX_UPPER_BOUND;
+        o->mc |= cell->mc_error > 0;
+        o->some_short |= cell->n_least != b->n_example;
+        *(cell->over_seeds ? &o->over_seeds : &o->over_examples) = true;
+        bounds += cell->kind == TX_LOWER_BOUND;
     }
-    if (none) tx_text_add(t, "%snone: the model has no likelihood that was asked for", between);
-    if (none || *between) tx_text_add(t, ".%s", end);
-    if (over_seeds)
-        tx_text_add(t, "%s%s%s is the standard error of the mean over seeds%s.%s", y->math, y->plus_minus, y->math,
-                    over_examples ? ", over examples where there is one seed" : "", end);
-    else if (over_examples)
-        tx_text_add(t, "%s%s%s is the standard error of the mean over examples (one seed).%s", y->math, y->plus_minus,
-                    y->math, end);
-    if (tried) tx_text_add(t, "Of variants tried on a grid the one is shown that the valid split prefers.%s", end);
-    tx_text_add(t, "Rows are sorted inside a kind only: numbers of different kinds or measures have no order.%s", end);
-    for (int i = 0; i < b->n_remark; i++) tx_text_add(t, "%s%s", b->remark[i], end);
+    o->several |= bounds > 1;
 }
 
-/* Characters, not bytes. */
-static int width_of(const char *s)
+static void explain_kinds(const occurs *o, const tx_format *f, tx_text *t)
 {
-    int n = 0;
-    for (; *s; s++) n += ((unsigned char)*s & 0xC0) != 0x80;
-    return n;
+    for (int k = 0; k < TX_N_KIND; k++)
+        if (o->kind[k])
+            tx_text_add(t, "%s%s%s %s%s.\n", f->math, f->sign[k], f->math, tx_kind_words((tx_kind)k),
+                        o->noisy[k] ? tx_noise_words((tx_kind)k) : "");
+    if (o->none) tx_text_add(t, "none: the model has no likelihood that was asked for.\n");
+    if (o->several)
+        tx_text_add(t,
+                    "Several bounds of one model hold at once, and the highest tells most: with more samples or steps "
+                    "a bound is\n  tighter, and the model is the same.\n");
+    if (o->bounded_bits)
+        tx_text_add(t,
+                    "bits/dim is the length of a code, the fewer the better: at most (%s%s%s) this many where the "
+                    "likelihood is a bound\n  from below, or a density of dequantised levels.\n",
+                    f->math, f->sign[TX_UPPER_BOUND], f->math);
 }
 
-static void widths(const sheet *s, int w[COLUMNS])
+static void explain_errors(const occurs *o, const tx_format *f, tx_text *t)
 {
-    for (int c = 0; c < COLUMNS; c++) {
-        w[c] = s->used[c] ? width_of(columns[c].head) : 0;
-        for (int i = 0; i < s->n; i++) {
-            int n = width_of(s->row[i].cell[c]);
-            if (n > w[c]) w[c] = n;
-        }
-    }
+    if (o->over_seeds)
+        tx_text_add(t, "%s%s%s is the standard error of the mean over seeds%s.\n", f->math, f->plus_minus, f->math,
+                    o->over_examples ? ", over examples where there is one seed" : "");
+    else if (o->over_examples)
+        tx_text_add(t, "%s%s%s is the standard error of the mean over examples (one seed).\n", f->math, f->plus_minus,
+                    f->math);
+    if (o->mc) tx_text_add(t, "MC error is what the estimator's own noise adds to that of the mean.\n");
+    if (o->tried) tx_text_add(t, "Of variants tried on a grid the one is shown that the valid split prefers.\n");
+    tx_text_add(t, "Rows are sorted inside a kind only: numbers of different kinds or measures have no order.\n");
+    if (o->some_short)
+        tx_text_add(t, "Nor have means over different examples: `taxon table DIR --pairwise` compares models on the "
+                       "same ones.\n");
 }
 
-static void text_line(tx_text *t, const sheet *s, const int w[COLUMNS], const line *l)
+/* Rows that a model drew itself have a truth that can be bounded from both sides. */
+static void tell_evidence(const tx_board_block *b, const tx_format *f, tx_text *t)
 {
-    size_t start = t->len;
-    for (int c = 0; c < COLUMNS; c++) {
-        if (!s->used[c]) continue;
-        const char *text = l ? l->cell[c] : columns[c].head;
-        int pad = w[c] - width_of(text);
-        tx_text_add(t, "%*s%s%*s  ", columns[c].right ? pad : 0, "", text, columns[c].right ? 0 : pad, "");
-    }
-    while (t->len > start && t->s[t->len - 1] == ' ') t->s[--t->len] = 0;
-    tx_text_add(t, "\n");
-}
-
-static void rule(tx_text *t, int n)
-{
-    for (int i = 0; i < n; i++) tx_text_add(t, "-");
-    tx_text_add(t, "\n");
-}
-
-static void print_text(const tx_board *b, const style *y, tx_text *t)
-{
-    for (int i = 0; i < b->n_block; i++) {
-        sheet s = make_sheet(&b->block[i], y);
-        int w[COLUMNS], total = -2;
-        widths(&s, w);
-        for (int c = 0; c < COLUMNS; c++) total += s.used[c] ? w[c] + 2 : 0;
-        heading(&b->block[i], t);
-        tx_text_add(t, "\n\n");
-        text_line(t, &s, w, NULL);
-        rule(t, total);
-        for (int k = 0; k < s.n; k++) s.row[k].rule ? rule(t, total) : text_line(t, &s, w, &s.row[k]);
-        tx_text_add(t, "\n");
-        free(s.row);
-    }
-    footer(b, y, t, "\n");
-}
-
-/* Without the blanks that align signs in a plain text. */
-static void squeeze(const char *from, char out[CELL])
-{
-    size_t n = 0;
-    for (const char *s = from; *s; s++) {
-        bool needless = n == 0 || out[n - 1] == '$' || !s[1] || s[1] == ' ';
-        if (*s != ' ' || !needless) out[n++] = *s;
-    }
-    out[n] = 0;
-}
-
-static void print_md(const tx_board *b, const style *y, tx_text *t)
-{
-    for (int i = 0; i < b->n_block; i++) {
-        sheet s = make_sheet(&b->block[i], y);
-        tx_text_add(t, "**");
-        heading(&b->block[i], t);
-        tx_text_add(t, "**\n\n|");
-        for (int c = 0; c < COLUMNS; c++)
-            if (s.used[c]) tx_text_add(t, " %s |", columns[c].head);
-        tx_text_add(t, "\n|");
-        for (int c = 0; c < COLUMNS; c++)
-            if (s.used[c]) tx_text_add(t, " %s |", columns[c].right || c == VALUE ? "--:" : "---");
-        for (int k = 0; k < s.n; k++) {
-            if (s.row[k].rule) continue;
-            tx_text_add(t, "\n|");
-            for (int c = 0; c < COLUMNS; c++) {
-                char cell[CELL];
-                squeeze(s.row[k].cell[c], cell);
-                if (s.used[c]) tx_text_add(t, " %s |", cell);
-            }
-        }
-        tx_text_add(t, "\n\n");
-        free(s.row);
-    }
-    footer(b, y, t, "\n");
-}
-
-static void add_tex(tx_text *t, const char *s)
-{
-    bool math = false;
-    for (; *s; s++) {
-        if (*s == '$') math = !math;
-        tx_text_add(t, "%s%c", !math && strchr("_%&#", *s) ? "\\" : "", *s);
-    }
-}
-
-static void tex_line(tx_text *t, const sheet *s, const line *l)
-{
-    bool first = true;
-    for (int c = 0; c < COLUMNS; c++) {
-        if (!s->used[c]) continue;
-        char cell[CELL];
-        squeeze(l ? l->cell[c] : columns[c].head, cell);
-        if (!first) tx_text_add(t, " & ");
-        add_tex(t, cell);
-        first = false;
-    }
-    tx_text_add(t, " \\\\\n");
-}
-
-static void print_tex(const tx_board *b, const style *y, tx_text *t)
-{
-    for (int i = 0; i < b->n_block; i++) {
-        sheet s = make_sheet(&b->block[i], y);
-        tx_text head = {0};
-        heading(&b->block[i], &head);
-        tx_text_add(t, "%% %s; needs booktabs\n\\begin{tabular}{", head.s);
-        for (int c = 0; c < COLUMNS; c++)
-            if (s.used[c]) tx_text_add(t, "%c", columns[c].right || c == VALUE ? 'r' : 'l');
-        tx_text_add(t, "}\n\\toprule\n");
-        tex_line(t, &s, NULL);
-        tx_text_add(t, "\\midrule\n");
-        for (int k = 0; k < s.n; k++)
-            if (s.row[k].rule)
-                tx_text_add(t, "\\midrule\n");
+    for (int i = 0; i < b->n_row; i++)
+        for (int k = 0; k < b->row[i].n_cell; k++) {
+            const tx_board_cell *c = &b->row[i].cell[k];
+            int d = tx_error_decimals(c->gap_error);
+            tx_text_add(t, "%s of %s on %s, %s: on %zu rows drawn from the model itself", c->by, b->row[i].label,
+                        b->dataset, b->view, c->n_least);
+            if (c->n_seed > 1) tx_text_add(t, " by each of %d seeds", c->n_seed);
+            if (isfinite(c->gap))
+                tx_text_add(t,
+                            "\n  the lower bound is %.*f and the upper bound %.*f: a gap of %.*f %s%s%s %.*f nats; it "
+                            "speaks\n  of the estimator, not of the data.\n",
+                            d, c->mean, d, c->mean + c->gap, d, c->gap, f->math, f->plus_minus, f->math, d,
+                            c->gap_error);
             else
-                tex_line(t, &s, &s.row[k]);
-        tx_text_add(t, "\\bottomrule\n\\end{tabular}\n\n");
-        tx_text_free(&head);
-        free(s.row);
-    }
-    tx_text below = {0};
-    footer(b, y, &below, "\n");
-    for (char *rest = NULL, *text = strtok_r(below.s, "\n", &rest); text; text = strtok_r(NULL, "\n", &rest))
-        tx_text_add(t, "%% %s\n", text);
-    tx_text_free(&below);
+                tx_text_add(t,
+                            "\n  the log-likelihood is %s%s%s %.*f nats; it speaks of the estimator, not of the "
+                            "data.\n",
+                            f->math, f->sign[c->kind], f->math, tx_error_decimals(c->error), c->mean);
+        }
+}
+
+static void print_notes(const tx_board *b, const tx_format *f, tx_text *out)
+{
+    occurs o = {0};
+    tx_text t = {0};
+    for (int i = 0; i < b->n_block; i++)
+        for (int k = 0; b->block[i].split != TX_SIMULATED && k < b->block[i].n_row; k++)
+            add_occurs(&o, &b->block[i], &b->block[i].row[k]);
+    explain_kinds(&o, f, &t);
+    explain_errors(&o, f, &t);
+    for (int i = 0; i < b->n_remark; i++) tx_text_add(&t, "%s\n", b->remark[i]);
+    for (int i = 0; i < b->n_block; i++)
+        if (b->block[i].split == TX_SIMULATED) tell_evidence(&b->block[i], f, &t);
+    f->notes(t.s, out);
+    tx_text_free(&t);
 }
 
 /* What csv and json print of a row and one of its cells (NULL: none): names, then values as JSON. */
 static json_t *record(const tx_board_block *b, const tx_board_row *r, const tx_board_cell *c)
 {
     json_t *j = json_pack("{ss, ss, ss, ss, si, ss, ss, ss, ss, si, si, si}", "dataset", b->dataset, "view", b->view,
-                          "measure", b->measure, "split", b->split, "n_example", (int)b->n_example, "label", r->label,
-                          "group", r->group, "model", r->model, "taxonomy_path", r->taxonomy_path, "n_seed", r->n_seed,
-                          "n_diverged", r->n_diverged, "n_tried", r->n_tried);
+                          "measure", b->measure, "split", tx_split_name(b->split), "n_example", (int)b->n_example,
+                          "label", r->label, "group", r->group, "model", r->model, "taxonomy_path", r->taxonomy_path,
+                          "n_seed", r->n_seed, "n_diverged", r->n_diverged, "n_tried", r->n_tried);
     const struct {
         const char *name, *text;
     } text[] = {
+        {"name", c ? c->name : "none"},
         {"estimator", c ? c->estimator : "none"},
+        {"by", c ? c->by : "none"},
         {"kind", c ? tx_kind_name(c->kind) : "none"},
+        {"bits_kind", c && isfinite(c->bits_per_dim) ? tx_kind_name(c->bits_kind) : "none"},
         {"evaluated_model", c ? c->evaluated_model : ""},
         {"error_over", !c              ? ""
                        : c->over_seeds ? "seeds"
@@ -355,14 +253,17 @@ static json_t *record(const tx_board_block *b, const tx_board_row *r, const tx_b
         {"error", c ? c->error : NAN},
         {"mc_error", c ? c->mc_error : NAN},
         {"bits_per_dim", c ? c->bits_per_dim : NAN},
+        {"gap", c ? c->gap : NAN},
+        {"gap_error", c ? c->gap_error : NAN},
+        {"gap_mc_error", c ? c->gap_mc_error : NAN},
         {"n_parameter", r->n_parameter},
         {"n_step", r->n_step},
         {"sequential_steps_per_sample", r->sequential_steps},
         {"train_seconds", r->train_seconds},
     };
+    json_object_set_new(j, "n_evaluated", c ? json_integer((json_int_t)c->n_least) : json_null());
     for (size_t i = 0; i < TX_LEN(text); i++) json_object_set_new(j, text[i].name, json_string(text[i].text));
-    for (size_t i = 0; i < TX_LEN(number); i++)
-        json_object_set_new(j, number[i].name, isfinite(number[i].value) ? json_real(number[i].value) : json_null());
+    for (size_t i = 0; i < TX_LEN(number); i++) json_object_set_new(j, number[i].name, tx_json_number(number[i].value));
     return j;
 }
 
@@ -378,80 +279,32 @@ static json_t *records(const tx_board *b)
     return all;
 }
 
-static void print_json(const tx_board *b, const style *y, tx_text *t)
+static json_t *references(const tx_board *b)
 {
-    (void)y;
-    json_t *references = json_array(), *all;
+    json_t *all = json_array();
     for (int i = 0; i < b->n_block; i++)
         for (int k = 0; k < b->block[i].n_reference; k++)
-            json_array_append_new(references, json_pack("{ss, ss, ss, ss, sf}", "dataset", b->block[i].dataset, "view",
-                                                        b->block[i].view, "split", b->block[i].split, "name",
-                                                        b->block[i].reference[k].name, "log_likelihood",
-                                                        b->block[i].reference[k].value));
-    all = json_pack("{so, so}", "rows", records(b), "references", references);
-    char *s = json_dumps(all, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
-    if (!s) tx_no_memory("jansson");
-    tx_text_add(t, "%s\n", s);
-    free(s);
-    json_decref(all);
+            json_array_append_new(all, json_pack("{ss, ss, ss, ss, sf}", "dataset", b->block[i].dataset, "view",
+                                                 b->block[i].view, "split", tx_split_name(b->block[i].split), "name",
+                                                 b->block[i].reference[k].name, "log_likelihood",
+                                                 b->block[i].reference[k].value));
+    return all;
 }
-
-static void csv_text(tx_text *t, const char *s)
-{
-    if (!strpbrk(s, ",\"\n")) {
-        tx_text_add(t, "%s", s);
-        return;
-    }
-    tx_text_add(t, "\"");
-    for (; *s; s++) tx_text_add(t, *s == '"' ? "\"\"" : "%c", *s);
-    tx_text_add(t, "\"");
-}
-
-static void print_csv(const tx_board *b, const style *y, tx_text *t)
-{
-    (void)y;
-    json_t *all = records(b), *row, *value;
-    const char *key;
-    char buf[32];
-    size_t i;
-    bool first = true;
-    json_object_foreach(json_array_get(all, 0), key, value)
-    {
-        tx_text_add(t, "%s%s", first ? "" : ",", key);
-        first = false;
-    }
-    json_array_foreach(all, i, row)
-    {
-        first = true;
-        json_object_foreach(row, key, value)
-        {
-            tx_text_add(t, "%s", first ? "\n" : ",");
-            first = false;
-            if (json_is_string(value)) csv_text(t, json_string_value(value));
-            if (json_is_integer(value)) tx_text_add(t, "%d", (int)json_integer_value(value));
-            if (json_is_real(value)) tx_text_add(t, "%s", tx_print_real(json_real_value(value), buf));
-        }
-    }
-    tx_text_add(t, "\n");
-    json_decref(all);
-}
-
-static const style styles[] = {
-    {"text", "+-", {"=", ">=", "<=", "~"}, "", print_text},
-    {"md", "±", {"=", "≥", "≤", "~"}, "", print_md},
-    {"tex", "\\pm", {"=", "\\ge", "\\le", "\\sim"}, "$", print_tex},
-    {"csv", "", {"", "", "", ""}, "", print_csv},
-    {"json", "", {"", "", "", ""}, "", print_json},
-};
 
 tx_status tx_results_table(int n, const tx_run_info run[], const char *format, tx_text *out)
 {
-    for (size_t i = 0; i < TX_LEN(styles); i++) {
-        if (strcmp(styles[i].name, format) != 0) continue;
-        tx_board *b = tx_board_new(n, run);
-        styles[i].print(b, &styles[i], out);
-        tx_board_free(b);
-        return TX_OK;
+    const tx_format *f = NULL;
+    TX_TRY(tx_format_find(format, &f));
+    tx_board *b = tx_board_new(n, run);
+    if (f->records) {
+        json_t *all = json_pack("{so, so}", "rows", records(b), "references", references(b));
+        f->records(all, out);
+        json_decref(all);
+    } else {
+        for (int i = 0; i < b->n_block; i++)
+            if (b->block[i].split != TX_SIMULATED) print_sheet(&b->block[i], f, out);
+        print_notes(b, f, out);
     }
-    return tx_fail(TX_EUSAGE, "expected a format text, md, tex, csv or json; found '%s'", format);
+    tx_board_free(b);
+    return TX_OK;
 }

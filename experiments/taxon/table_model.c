@@ -17,16 +17,6 @@ static bool same_data(const tx_run_info *a, const tx_run_info *b)
            strcmp(a->dataset_sha256, b->dataset_sha256) == 0 && strcmp(a->view_sha256, b->view_sha256) == 0;
 }
 
-static bool complete(const tx_run_info *r) { return strcmp(r->status, "complete") == 0; }
-
-/* An evaluation made later stands behind the run's own and takes its place. */
-static const tx_estimate *find_estimate(const tx_run_info *r, tx_split s, const char *estimator)
-{
-    for (int i = r->n_estimate - 1; i >= 0; i--)
-        if (r->estimate[i].split == s && strcmp(r->estimate[i].estimator, estimator) == 0) return &r->estimate[i];
-    return NULL;
-}
-
 static double mean_number(span v, const tx_numbers *(*part)(const tx_run_info *r), const char *name)
 {
     double sum = 0;
@@ -43,23 +33,53 @@ static double mean_number(span v, const tx_numbers *(*part)(const tx_run_info *r
 static const tx_numbers *cost_of(const tx_run_info *r) { return &r->cost; }
 static const tx_numbers *timing_of(const tx_run_info *r) { return &r->timing; }
 
-static tx_board_cell make_cell(span v, tx_split s, const char *estimator)
+/* "ais, 1000 steps x 16 chains"; where the name is not the estimator's: "longest (ais, 1000 steps x 16 chains)". */
+static void describe(tx_board_cell *c, const tx_estimate *e)
 {
-    tx_board_cell c = {.bits_per_dim = NAN};
-    double sum = 0, squares = 0, bits = 0, mc = 0, over_examples = 0;
-    tx_copy_text(c.estimator, sizeof c.estimator, estimator);
+    const char *brief = tx_estimate_text(e, "brief");
+    bool own = strcmp(e->name, e->estimator) == 0;
+    tx_copy_text(c->name, sizeof c->name, e->name);
+    tx_copy_text(c->estimator, sizeof c->estimator, e->estimator);
+    tx_copy_text(c->evaluated_model, sizeof c->evaluated_model, e->evaluated_model);
+    c->kind = e->kind;
+    c->bits_kind = e->bits_kind;
+    c->stochastic = e->stochastic;
+    snprintf(c->by, sizeof c->by, "%s%s%s%s%.400s%s", e->name, own ? "" : " (", own ? "" : e->estimator,
+             *brief ? ", " : "", brief, own ? "" : ")");
+}
+
+/* What the model's own rows say: means over seeds, whose errors are independent. */
+static void add_gap(tx_board_cell *c, span v, tx_split s, const char *name)
+{
+    double sum = 0, square = 0, mc = 0;
     for (int i = 0; i < v.n; i++) {
-        const tx_estimate *e = complete(&v.run[i]) ? find_estimate(&v.run[i], s, estimator) : NULL;
+        const tx_estimate *e = tx_run_complete(&v.run[i]) ? tx_run_estimate(&v.run[i], s, name) : NULL;
         if (!e) continue;
-        if (c.n_seed == 0) tx_copy_text(c.evaluated_model, sizeof c.evaluated_model, e->evaluated_model);
+        sum += tx_estimate_setting(e, "gap_mean");
+        square += pow(tx_estimate_setting(e, "gap_error"), 2);
+        mc += pow(tx_estimate_setting(e, "gap_mc_error"), 2);
+    }
+    c->gap = sum / c->n_seed;
+    c->gap_error = sqrt(square) / c->n_seed;
+    c->gap_mc_error = sqrt(mc) / c->n_seed;
+}
+
+static tx_board_cell make_cell(span v, tx_split s, const char *name)
+{
+    tx_board_cell c = {.bits_per_dim = NAN, .gap = NAN, .gap_error = NAN, .gap_mc_error = NAN};
+    double sum = 0, squares = 0, bits = 0, mc = 0, over_examples = 0;
+    for (int i = 0; i < v.n; i++) {
+        const tx_estimate *e = tx_run_complete(&v.run[i]) ? tx_run_estimate(&v.run[i], s, name) : NULL;
+        if (!e) continue;
+        if (c.n_seed == 0) describe(&c, e);
         c.varies |= strcmp(c.evaluated_model, e->evaluated_model) != 0;
-        c.kind = e->kind;
         sum += e->mean;
         squares += e->mean * e->mean;
         bits += e->bits_per_dim;
         mc += e->mc_error * e->mc_error;
         over_examples = e->mean_error;
         if (c.n_seed == 0 || e->n < c.n_least) c.n_least = e->n;
+        if (e->n > c.n_most) c.n_most = e->n;
         c.n_seed++;
     }
     if (c.n_seed == 0) return c;
@@ -68,6 +88,7 @@ static tx_board_cell make_cell(span v, tx_split s, const char *estimator)
     c.bits_per_dim = bits / n;
     c.mc_error = sqrt(mc) / n;
     c.over_seeds = c.n_seed > 1;
+    if (s == TX_SIMULATED) add_gap(&c, v, s, name);
     c.error = c.over_seeds ? sqrt(fmax(squares / n - c.mean * c.mean, 0) / (n - 1)) : over_examples;
     return c;
 }
@@ -75,7 +96,9 @@ static tx_board_cell make_cell(span v, tx_split s, const char *estimator)
 static int compare_cells(const void *a, const void *b)
 {
     const tx_board_cell *x = a, *y = b;
-    return x->kind != y->kind ? (int)x->kind - (int)y->kind : (y->mean > x->mean) - (y->mean < x->mean);
+    if (x->kind != y->kind) return (int)x->kind - (int)y->kind;
+    if (x->n_least != y->n_least) return y->n_least > x->n_least ? 1 : -1;
+    return (y->mean > x->mean) - (y->mean < x->mean);
 }
 
 static void add_cells(tx_board_row *r, span v, tx_split s)
@@ -83,25 +106,27 @@ static void add_cells(tx_board_row *r, span v, tx_split s)
     for (int i = 0; i < v.n; i++)
         for (int k = 0; k < v.run[i].n_estimate; k++) {
             const tx_estimate *e = &v.run[i].estimate[k];
-            bool there = e->split != s || r->n_cell == TX_BOARD_CELLS;
-            for (int c = 0; c < r->n_cell; c++) there |= strcmp(r->cell[c].estimator, e->estimator) == 0;
-            if (there) continue;
-            tx_board_cell cell = make_cell(v, s, e->estimator);
-            if (cell.n_seed) r->cell[r->n_cell++] = cell;
+            bool there = e->split != s;
+            for (int c = 0; c < r->n_cell; c++) there |= strcmp(r->cell[c].name, e->name) == 0;
+            tx_board_cell cell = there ? (tx_board_cell){0} : make_cell(v, s, e->name);
+            if (cell.n_seed == 0) continue;
+            size_t n = (size_t)r->n_cell++;
+            r->cell = tx_realloc(r->cell, n, n + 1, sizeof *r->cell);
+            r->cell[n] = cell;
         }
-    qsort(r->cell, (size_t)r->n_cell, sizeof *r->cell, compare_cells);
+    if (r->n_cell) qsort(r->cell, (size_t)r->n_cell, sizeof *r->cell, compare_cells);
 }
 
 static tx_board_row make_row(span v, tx_split s, int n_tried)
 {
-    tx_board_row r = {.n_tried = n_tried};
+    tx_board_row r = {.n_tried = n_tried, .run = v.run, .n_run = v.n};
     tx_copy_text(r.label, sizeof r.label, v.run->label);
     tx_copy_text(r.group, sizeof r.group, v.run->group);
     tx_copy_text(r.model, sizeof r.model, v.run->model);
     tx_copy_text(r.taxonomy_path, sizeof r.taxonomy_path, v.run->taxonomy_path);
     const char *slash = strrchr(v.run->taxonomy_path, '/');
     r.leaf = slash ? slash + 1 : v.run->taxonomy_path;
-    for (int i = 0; i < v.n; i++) *(complete(&v.run[i]) ? &r.n_seed : &r.n_diverged) += 1;
+    for (int i = 0; i < v.n; i++) *(tx_run_complete(&v.run[i]) ? &r.n_seed : &r.n_diverged) += 1;
     r.n_parameter = mean_number(v, cost_of, "n_parameter");
     r.n_step = mean_number(v, cost_of, "n_step");
     r.sequential_steps = mean_number(v, cost_of, "sequential_steps_per_sample");
@@ -114,7 +139,7 @@ static tx_board_row make_row(span v, tx_split s, int n_tried)
 static double variant_score(span v)
 {
     double sum = 0;
-    for (int i = 0; i < v.n; i++) sum += complete(&v.run[i]) ? v.run[i].best_score : NAN;
+    for (int i = 0; i < v.n; i++) sum += tx_run_complete(&v.run[i]) ? v.run[i].best_score : NAN;
     return sum / v.n;
 }
 
@@ -144,16 +169,19 @@ static bool is_beaten(span block, span v, int *tried)
     return beaten;
 }
 
-int tx_board_rank(const tx_board_row *r) { return r->n_cell ? (int)r->cell[0].kind : TX_N_KIND + (r->n_seed == 0); }
+static int rank_of(const tx_board_row *r) { return r->n_cell ? (int)r->cell->kind : TX_N_KIND + (r->n_seed == 0); }
+
+bool tx_board_same_rank(const tx_board_row *a, const tx_board_row *b)
+{
+    return rank_of(a) == rank_of(b) && (a->n_cell == 0 || a->cell->n_least == b->cell->n_least);
+}
 
 static int compare_rows(const void *a, const void *b)
 {
     const tx_board_row *x = a, *y = b;
-    int d = tx_board_rank(x) - tx_board_rank(y);
-    if (d || x->n_cell == 0) return d ? d : strcmp(x->label, y->label);
-    return x->cell[0].mean != y->cell[0].mean
-               ? (y->cell[0].mean > x->cell[0].mean) - (y->cell[0].mean < x->cell[0].mean)
-               : strcmp(x->label, y->label);
+    int d = rank_of(x) - rank_of(y);
+    if (!d && x->n_cell) d = compare_cells(x->cell, y->cell);
+    return d ? d : strcmp(x->label, y->label);
 }
 
 static void add_references(tx_board_block *b, span v, tx_split s)
@@ -186,7 +214,7 @@ static tx_board_block make_block(span v, tx_split s)
     tx_copy_text(b.dataset, sizeof b.dataset, v.run->dataset);
     tx_copy_text(b.view, sizeof b.view, v.run->view);
     tx_copy_text(b.measure, sizeof b.measure, v.run->measure);
-    tx_copy_text(b.split, sizeof b.split, tx_split_name(s));
+    b.split = s;
     for (int i = 0; i < v.n; i++)
         for (int k = 0; k < v.run[i].n_estimate; k++)
             if (v.run[i].estimate[k].split == s && v.run[i].estimate[k].n > b.n_example)
@@ -194,11 +222,12 @@ static tx_board_block make_block(span v, tx_split s)
     for (int i = 0; i < v.n;) {
         span w = variant_at(v, i);
         int tried = 0;
-        if (!is_beaten(v, w, &tried)) b.row[b.n_row++] = make_row(w, s, tried);
+        tx_board_row r = is_beaten(v, w, &tried) ? (tx_board_row){0} : make_row(w, s, tried);
+        if (r.run && (r.n_cell || s != TX_SIMULATED)) b.row[b.n_row++] = r;
         i += w.n;
     }
     qsort(b.row, (size_t)b.n_row, sizeof *b.row, compare_rows);
-    add_references(&b, v, s);
+    if (s != TX_SIMULATED) add_references(&b, v, s);
     return b;
 }
 
@@ -212,9 +241,8 @@ static void keep_remark(tx_board *b, const tx_text *t)
     b->remark[n] = t->s;
 }
 
-/* Where an estimator evaluated something other than the model itself, say what: one remark for each block and
- * estimator. */
-static void add_remark(tx_board *b, const tx_board_block *block, const char *estimator)
+/* Where an estimate is of something other than the model itself, say of what: one remark for each block and name. */
+static void add_remark(tx_board *b, const tx_board_block *block, const char *name)
 {
     tx_text t = {0};
     size_t line = 0;
@@ -222,13 +250,11 @@ static void add_remark(tx_board *b, const tx_board_block *block, const char *est
     for (int k = 0; k < block->n_row; k++)
         for (int c = 0; c < block->row[k].n_cell; c++) {
             const tx_board_cell *cell = &block->row[k].cell[c];
-            if (strcmp(cell->estimator, estimator) != 0 || !*cell->evaluated_model ||
-                strcmp(cell->evaluated_model, "model") == 0)
+            if (strcmp(cell->name, name) != 0 || !*cell->evaluated_model || strcmp(cell->evaluated_model, "model") == 0)
                 continue;
             varies |= cell->varies;
             if (!t.len)
-                tx_text_add(&t, "%s on %s, %s evaluates not the model itself but", estimator, block->dataset,
-                            block->view);
+                tx_text_add(&t, "%s on %s, %s evaluates not the model itself but", name, block->dataset, block->view);
             else
                 tx_text_add(&t, ";");
             bool full = t.len - line + strlen(block->row[k].label) + strlen(cell->evaluated_model) > REMARK_WIDTH;
@@ -245,8 +271,8 @@ static void add_short_remark(tx_board *b, const tx_board_block *block, const tx_
 {
     tx_text t = {0};
     if (c->n_least == block->n_example) return;
-    tx_text_add(&t, "%s of %s on %s, %s is over the first %zu examples only%s.", c->estimator, r->label, block->dataset,
-                block->view, c->n_least, c->n_seed > 1 ? " in at least one seed" : "");
+    tx_text_add(&t, "%s of %s on %s, %s is over the first %zu examples only%s.", c->name, r->label, block->dataset,
+                block->view, c->n_least, c->n_most > c->n_least ? " in at least one seed" : "");
     keep_remark(b, &t);
 }
 
@@ -256,13 +282,13 @@ static void add_remarks(tx_board *b)
         const tx_board_block *block = &b->block[i];
         for (int k = 0; k < block->n_row; k++)
             for (int c = 0; c < block->row[k].n_cell; c++) {
-                const char *name = block->row[k].cell[c].estimator;
+                const char *name = block->row[k].cell[c].name;
                 bool first = true; /* in the block: so that each estimator is remarked on once */
                 for (int q = 0; q <= k; q++)
                     for (int r = 0; r < (q < k ? block->row[q].n_cell : c); r++)
-                        first &= strcmp(block->row[q].cell[r].estimator, name) != 0;
+                        first &= strcmp(block->row[q].cell[r].name, name) != 0;
                 if (first) add_remark(b, block, name);
-                add_short_remark(b, block, &block->row[k], &block->row[k].cell[c]);
+                if (block->split != TX_SIMULATED) add_short_remark(b, block, &block->row[k], &block->row[k].cell[c]);
             }
     }
 }
@@ -280,11 +306,11 @@ tx_board *tx_board_new(int n, const tx_run_info run[])
     for (int i = 0; i < n;) {
         span v = {&run[i], 1};
         while (i + v.n < n && same_data(v.run, &run[i + v.n])) v.n++;
-        bool split[TX_N_SPLIT] = {false}, any = false;
+        bool split[TX_SIMULATED + 1] = {false};
         for (int k = 0; k < v.n; k++)
-            for (int e = 0; e < v.run[k].n_estimate; e++) split[v.run[k].estimate[e].split] = any = true;
-        split[TX_TEST] |= !any;
-        for (int s = 0; s < TX_N_SPLIT; s++)
+            for (int e = 0; e < v.run[k].n_estimate; e++) split[v.run[k].estimate[e].split] = true;
+        split[TX_TEST] |= !split[TX_TRAIN] && !split[TX_VALID];
+        for (int s = 0; s <= TX_SIMULATED; s++)
             if (split[s]) add_block(b, v, (tx_split)s);
         i += v.n;
     }
@@ -294,7 +320,10 @@ tx_board *tx_board_new(int n, const tx_run_info run[])
 
 void tx_board_free(tx_board *b)
 {
-    for (int i = 0; i < b->n_block; i++) free(b->block[i].row);
+    for (int i = 0; i < b->n_block; i++) {
+        for (int k = 0; k < b->block[i].n_row; k++) free(b->block[i].row[k].cell);
+        free(b->block[i].row);
+    }
     for (int i = 0; i < b->n_remark; i++) free(b->remark[i]);
     free(b->block);
     free(b->remark);

@@ -3,34 +3,42 @@
 #define TX_TAXON_TABLE_MODEL_H
 #include "common/store/run_file.h"
 
-enum { TX_BOARD_CELLS = 16, TX_BOARD_REFERENCES = 4 };
+enum { TX_BOARD_REFERENCES = 4 };
 
-/** One estimator of one row: the mean over seeds. */
+/** One estimate of one row: the mean over seeds. */
 typedef struct tx_board_cell {
-    char estimator[TX_NAME_MAX], evaluated_model[TX_TEXT_MAX];
-    tx_kind kind;
+    char name[TX_NAME_MAX], estimator[TX_NAME_MAX], evaluated_model[TX_TEXT_MAX];
+    char by[TX_TEXT_MAX]; /**< name, estimator and what went into it, in few words: "iwae, k = 5000" */
+    tx_kind kind, bits_kind;
+    bool stochastic;
     double mean, error; /**< nats; error over seeds where there are several, else over examples */
     bool over_seeds;
     bool varies;         /**< seeds differ in evaluated_model: that of the first is told */
     double mc_error;     /**< of the mean, nats; 0 if exact */
     double bits_per_dim; /**< NAN without */
     int n_seed;
-    size_t n_least; /**< examples of the seed that has the fewest */
+    size_t n_least, n_most; /**< examples of the seeds that have the fewest and the most */
+    double gap, gap_error,
+        gap_mc_error; /**< of rows that the model drew: upper minus lower bound, nats; NAN elsewhere */
 } tx_board_cell;
 
 typedef struct tx_board_row {
     char label[TX_NAME_MAX], group[TX_NAME_MAX], model[TX_NAME_MAX], taxonomy_path[TX_NAME_MAX];
-    const char *leaf;                                            /**< the path's last part */
+    const char *leaf;       /**< the path's last part */
+    const tx_run_info *run; /**< [n_run] its runs, by seed; borrowed */
+    int n_run;
     int n_seed, n_diverged;                                      /**< n_seed: that ended well */
     int n_tried;                                                 /**< variants among which valid chose; 1: none */
     double n_parameter, n_step, sequential_steps, train_seconds; /**< means over seeds, NAN without */
     int n_cell;
-    tx_board_cell cell[TX_BOARD_CELLS]; /**< best known first: exact, bounds, estimates */
+    tx_board_cell *cell; /**< [n_cell] best known first: exact, bounds, estimates; of a kind the most examples first */
 } tx_board_row;
 
 typedef struct tx_board_block {
-    char dataset[TX_NAME_MAX], view[TX_NAME_MAX], measure[16], split[16];
-    size_t n_example;
+    char dataset[TX_NAME_MAX], view[TX_NAME_MAX], measure[16];
+    tx_split
+        split; /**< TX_SIMULATED: rows that each model drew itself, evidence about estimators and never a ranking */
+    size_t n_example; /**< of the longest estimate */
     int n_row, n_reference;
     tx_board_row *row;
     struct {
@@ -47,6 +55,6 @@ typedef struct tx_board {
 
 tx_board *tx_board_new(int n, const tx_run_info run[]);
 void tx_board_free(tx_board *b);
-/** Rows are ordered by this first: the kind of their first cell; without one, last. */
-int tx_board_rank(const tx_board_row *r);
+/** Are two rows of a block in one order: first cells of one kind over as many examples, or both without any? */
+bool tx_board_same_rank(const tx_board_row *a, const tx_board_row *b);
 #endif
