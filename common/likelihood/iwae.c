@@ -142,6 +142,7 @@ static void log_weights(sampler *q, size_t from, size_t n, double w[])
 typedef struct tally {
     size_t k, n, repeats, done; /* weights kept; repeats of this row */
     double *w, mean, square, jackknife;
+    double jacobian; /* sum over rows */
 } tally;
 
 /* True when the row is complete: then its value and error are told. */
@@ -173,6 +174,7 @@ static tx_status run_batch(sampler *q, tally *c, const tx_view *v, size_t first,
         for (size_t i = 0; i < count; i++) {
             if (!count_weight(c, w[i], &e->log_likelihood[row], &e->std_error[row])) continue;
             e->log_likelihood[row] += jacobian[row - first];
+            c->jacobian += jacobian[row - first];
             if (!isfinite(e->log_likelihood[row]))
                 return tx_fail(TX_EDIVERGED, "iwae: the bound of %s row %zu is %g", tx_split_name(e->split), row,
                                e->log_likelihood[row]);
@@ -209,6 +211,7 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
     for (size_t i = 0; i < n && status == TX_OK; i += ROWS)
         status = run_batch(q, &count, v, i, n - i < ROWS ? n - i : ROWS, n, progress, ctx, &e);
     describe(c, q, &e);
+    tx_note_jacobian(e.settings, count.jacobian, n);
     free_sampler(q), free(count.w);
     if (status != TX_OK) {
         tx_estimate_free(&e);

@@ -10,6 +10,11 @@ size_t tx_rows_asked(const tx_view *v, tx_split s, size_t n)
     return n == 0 || n > all ? all : n;
 }
 
+void tx_note_jacobian(json_t *settings, double sum, size_t n)
+{
+    if (sum != 0) json_object_set_new(settings, "mean_log_jacobian", json_real(sum / (double)n));
+}
+
 tx_status tx_score_rows(tx_model *m, const tx_view *v, tx_split s, size_t n, tx_score score, tx_rng r,
                         void (*progress)(void *ctx, double share), void *ctx, double value[], json_t *settings)
 {
@@ -32,7 +37,7 @@ tx_status tx_score_rows(tx_model *m, const tx_view *v, tx_split s, size_t n, tx_
         }
         if (progress) progress(ctx, (double)(i + rows) / (double)n);
     }
-    if (sum != 0) json_object_set_new(settings, "mean_log_jacobian", json_real(sum / (double)n));
+    tx_note_jacobian(settings, sum, n);
     tx_tape_free(tape), free(x), free(jacobian);
     return status;
 }

@@ -1,12 +1,14 @@
-/** A pass over the rows of a split in fixed batches: what exact and elbo share. */
+/** A pass over the rows of a split in fixed batches, and what every estimator of rows shares. */
 #ifndef TX_LIKELIHOOD_PASS_H
 #define TX_LIKELIHOOD_PASS_H
 #include "common/likelihood/estimator.h"
 /** value[i] = score of row i in the data's unit (log-Jacobians added), rows 0..n-1; noise of row i is (r, i).
- * TX_EDIVERGED names the first row whose value is not finite. Where the view changes the unit, `settings` gets
- * mean_log_jacobian, nats: the mean of value less it is the mean in the unit of the view, in which some papers report. */
+ * TX_EDIVERGED names the first row whose value is not finite. */
 tx_status tx_score_rows(tx_model *m, const tx_view *v, tx_split s, size_t n, tx_score score, tx_rng r,
                         void (*progress)(void *ctx, double share), void *ctx, double value[], json_t *settings);
+/** Where the view changes the unit, `settings` gets mean_log_jacobian, nats, from the sum over n rows: the mean of value
+ * less it is the mean in the unit of the view, in which some papers report. */
+void tx_note_jacobian(json_t *settings, double sum, size_t n);
 /** n = 0 means the whole split; more than it has is cut to it. */
 size_t tx_rows_asked(const tx_view *v, tx_split s, size_t n);
 #endif
