@@ -30,8 +30,9 @@ typedef struct tx_nade_scan {
 typedef struct tx_fvbn_loops {
     real (*dot)(size_t n, const real *a, const real *b);
     void (*axpy)(size_t n, real alpha, const real *x, real *y); /**< y += alpha x */
-    /** out[i] = sum over j < h of v[j] max(a[i][j], floor[j]), for n rows; h a multiple of STRIPE. */
-    void (*floor_dots)(size_t n, size_t h, const real *a, const real *floor, const real *v, real out[]);
+    /** out[i] = more + sum over j < h of v[j] max(a[i][j], floor[j]), for n rows; a row of a and floor has room for h rounded
+     *  up to whole stripes, and something finite there. */
+    void (*floor_dots)(size_t n, size_t h, const real *a, const real *floor, const real *v, real more, real out[]);
     /** sum[lane] += sum over i < n of w[unit[i] * stride] h[i][lane] */
     void (*gather)(size_t n, const uint32_t *unit, const real *w, size_t stride, const real *h, real sum[]);
     /** y[j] = degree <= to[j] ? w[j] : 0 */

@@ -13,34 +13,43 @@ static real dot(size_t n, const real *a, const real *b)
     return sum;
 }
 
-/** Sum of the lanes, which are overwritten. */
-static inline real fold_stripe(real a[])
+static inline real fold_stripe(const real a[STRIPE])
 {
-    for (int w = STRIPE / 2; w > 0; w /= 2)
-        for (int l = 0; l < w; l++) a[l] += a[l + w];
-    return a[0];
+    real b[8], c[4];
+    for (int l = 0; l < 8; l++) b[l] = a[l] + a[l + 8];
+    for (int l = 0; l < 4; l++) c[l] = b[l] + b[l + 4];
+    return (c[0] + c[2]) + (c[1] + c[3]);
+}
+
+/** s[k] += v max(a_k, floor), one stripe of four rows. */
+static inline void floor_stripe(const real *const a[4], size_t j, const real *floor, const real *v, real s[4][STRIPE])
+{
+    const real *a0 = a[0] + j, *a1 = a[1] + j, *a2 = a[2] + j, *a3 = a[3] + j;
+#pragma omp simd
+    for (int l = 0; l < STRIPE; l++) {
+        const real f = floor[j + l], vl = v[l];
+        const real b0 = a0[l], b1 = a1[l], b2 = a2[l], b3 = a3[l];
+        s[0][l] += vl * (b0 > f ? b0 : f);
+        s[1][l] += vl * (b1 > f ? b1 : f);
+        s[2][l] += vl * (b2 > f ? b2 : f);
+        s[3][l] += vl * (b3 > f ? b3 : f);
+    }
 }
 
 /** Four rows side by side: four chains of sums hide the time of an addition, and v and floor are read once. A last
  *  group that is not full repeats its first row, so that a row's bits are the same wherever it stands. */
-static void floor_dots(size_t n, size_t h, const real *a, const real *floor, const real *v, real out[])
+static void floor_dots(size_t n, size_t h, const real *a, const real *floor, const real *v, real more, real out[])
 {
+    const size_t whole = h / STRIPE * STRIPE, stride = whole + (whole < h ? STRIPE : 0);
+    real rest[STRIPE] = {0};
+    memcpy(rest, v + whole, (h - whole) * sizeof *v);
     for (size_t i = 0; i < n; i += 4) {
-        const real *a0 = a + i * h, *a1 = i + 1 < n ? a0 + h : a0, *a2 = i + 2 < n ? a0 + 2 * h : a0,
-                   *a3 = i + 3 < n ? a0 + 3 * h : a0;
+        const real *row[4];
         real s[4][STRIPE] = {{0}};
-        for (size_t j = 0; j < h; j += STRIPE) {
-#pragma omp simd
-            for (int l = 0; l < STRIPE; l++) {
-                const real f = floor[j + l], vl = v[j + l];
-                const real b0 = a0[j + l], b1 = a1[j + l], b2 = a2[j + l], b3 = a3[j + l];
-                s[0][l] += vl * (b0 > f ? b0 : f);
-                s[1][l] += vl * (b1 > f ? b1 : f);
-                s[2][l] += vl * (b2 > f ? b2 : f);
-                s[3][l] += vl * (b3 > f ? b3 : f);
-            }
-        }
-        for (size_t k = i; k < n && k < i + 4; k++) out[k] = fold_stripe(s[k - i]);
+        for (size_t k = 0; k < 4; k++) row[k] = a + (i + k < n ? i + k : i) * stride;
+        for (size_t j = 0; j < whole; j += STRIPE) floor_stripe(row, j, floor, v + j, s);
+        if (whole < h) floor_stripe(row, whole, floor, rest, s);
+        for (size_t k = i; k < n && k < i + 4; k++) out[k] = more + fold_stripe(s[k - i]);
     }
 }
 

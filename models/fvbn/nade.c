@@ -170,8 +170,9 @@ typedef struct walk {
 /** A tile on its way. The first layer's activation of row i is a[i] - floor: `floor` is minus what no value enters, c
  *  and in a net for all orders the weights of the masks, so that its ReLU is max(a, floor) - floor. */
 typedef struct walker {
-    size_t n, h, stride;         /**< rows; hidden units, and those that a row of a, floor and v has room for */
-    real *a, *floor, *v, *y;     /**< y [n,h]: hidden units of all layers, where they are stored */
+    size_t n, h, stride;         /**< rows; hidden units, and those that a row of a and floor has room for */
+    real *x;                     /**< [d,n] as the walk's x, then its out */
+    real *a, *floor, *y;         /**< y [n,h]: hidden units of all layers, where they are stored */
     uint32_t changed[WALK_ROWS]; /**< rows whose a - floor is new */
     size_t n_changed;
 } walker;
@@ -207,10 +208,7 @@ static void logits(const nade *s, const walker *k, size_t var, real logit[])
     size_t top = tx_cols(v);
     const real *row = v.x + var * top, bias = tx_params_value(s->net, s->b).x[var];
     if (s->agnostic && !s->n_deep) {
-        memcpy(k->v, row, top * sizeof *row);
-        loops->floor_dots(k->n, k->stride, k->a, k->floor, k->v, logit);
-        real below = (real)((double)bias - tx_vec_dot(top, row, k->floor));
-        for (size_t i = 0; i < k->n; i++) logit[i] += below;
+        loops->floor_dots(k->n, top, k->a, k->floor, row, bias - loops->dot(top, row, k->floor), logit);
     } else {
         activate(s, k);
         const real *y = climb(s, k);
@@ -218,16 +216,15 @@ static void logits(const nade *s, const walker *k, size_t var, real logit[])
     }
 }
 
-/** Values of variable `var` in n rows given their logits; x[n] receives them. */
-static void settle(const walk *q, size_t first, size_t n, size_t var, real logit[], real x[])
+/** Values of a variable in n rows given its logits: v[n], given values or uniforms, receives what the walk puts out;
+ *  x[n] the values. */
+static void settle(const walk *q, size_t n, const real logit[], real v[], real x[])
 {
-    size_t d = tx_cols(q->x);
     real p[WALK_ROWS];
     if (q->draw) tx_vec_act(TX_SIGMOID, n, logit, p);
     for (size_t i = 0; i < n; i++) {
-        size_t at = (first + i) * d + var;
-        x[i] = q->draw ? (real)(q->x.x[at] < p[i]) : q->x.x[at];
-        q->out.x[at] = !q->draw ? logit[i] : q->keep ? p[i] : x[i];
+        x[i] = q->draw ? (real)(v[i] < p[i]) : v[i];
+        v[i] = !q->draw ? logit[i] : q->keep ? p[i] : x[i];
     }
 }
 
@@ -254,22 +251,24 @@ static void walk_tile(void *ctx, size_t tile)
     walker k = {
         .n = rest < q->rows ? rest : q->rows, .h = tx_cols(c), .stride = padded(tx_cols(c)), .a = q->layer[tile]};
     real logit[WALK_ROWS], x[WALK_ROWS];
-    k.floor = k.a + k.n * k.stride, k.v = k.floor + k.stride, k.y = k.v + k.stride;
-    memset(k.a, 0, (k.n + 2) * k.stride * sizeof(real));
+    k.floor = k.a + k.n * k.stride, k.x = k.floor + k.stride, k.y = k.x + d * k.n;
+    transpose(k.n, d, q->x.x + first * d, k.x);
+    memset(k.a, 0, (k.n + 1) * k.stride * sizeof(real));
     tx_vec_affine(k.h, -1, c.x, 0, k.floor);
     while (k.n_changed < k.n) k.changed[k.n_changed] = (uint32_t)k.n_changed, k.n_changed++;
     for (size_t place = 0; place < d; place++) {
         size_t var = q->order[place];
         logits(q->s, &k, var, logit);
-        settle(q, first, k.n, var, logit, x);
+        settle(q, k.n, logit, k.x + var * k.n, x);
         absorb(q->s, &k, var, x);
     }
+    transpose(d, k.n, k.x, q->out.x + first * d);
 }
 
-/** As many rows as leave a single layer in the first cache; for products of matrices more. */
+/** A tile reads all weights: the more rows, the less often, while their activations stay in a core's cache. */
 static size_t rows_of_tile(const nade *s, size_t stride)
 {
-    size_t n = (32 << 10) / (stride * sizeof(real)) / 4 * 4;
+    size_t n = (96 << 10) / (stride * sizeof(real)) / 4 * 4;
     return s->n_deep || n > WALK_ROWS ? WALK_ROWS : n < 4 ? 4 : n;
 }
 
@@ -281,7 +280,8 @@ static void walk_all(const nade *s, tx_tape *t, walk *q)
     q->rows = rows_of_tile(s, stride);
     size_t n_tile = tiles(tx_rows(q->x), q->rows);
     q->layer = take(t, n_tile, sizeof *q->layer);
-    for (size_t k = 0; k < n_tile; k++) q->layer[k] = take(t, (q->rows + 2) * stride + q->rows * units, sizeof(real));
+    for (size_t k = 0; k < n_tile; k++)
+        q->layer[k] = take(t, stride + q->rows * (stride + tx_cols(q->x) + units), sizeof(real));
     tx_parallel(n_tile, walk_tile, q);
 }
 
