@@ -224,7 +224,24 @@ check "sample of nothing" 66 "" -- sample nowhere -o s.h5
 check "evaluate" 0 -- evaluate "$run" --estimator elbo --split valid
 holds "evaluate" "log-likelihood >="
 there "evaluate" "$run/evaluation-elbo.h5"
-check "evaluate with what does not apply" 78 "does not apply" -- evaluate "$run" --estimator exact
+holds "evaluate says what its number is" "a lower bound: the model's log-likelihood is at least this, on average over its noise"
+holds "evaluate gives bits with their own sign" "bits/dim <= "
+check "evaluate with what does not apply" 78 \
+    "exact does not apply to vae on bars, raw: has no tractable density; that can: elbo" -- evaluate "$run" --estimator exact
+check "evaluate without an estimator" 64 "--estimator is missing" -- evaluate "$run"
+check "evaluate on an unknown split" 64 "train, valid or test" -- evaluate "$run" --estimator elbo --split tset
+check "evaluate out of range" 78 "key 'n_repeat': expected integer, 2 to 100000; found '1'" -- evaluate "$run" --estimator elbo n_repeat=1
+check "evaluate under a name that is no file's" 64 "expected 1 to 100 letters" -- evaluate "$run" --estimator elbo --name a/b
+check "evaluate with no threads" 64 "from 1 to" -- evaluate "$run" --estimator elbo --threads 0
+check "evaluate with another progress" 64 "auto, bar, plain" -- evaluate "$run" --estimator elbo --progress dots
+check "evaluate nothing" 66 "nowhere" -- evaluate nowhere --estimator elbo
+check "evaluate under a name" 0 -- evaluate "$run" --estimator elbo --name elbo_33 --threads 2 --progress none n_repeat=33
+if [ -s err.txt ]; then fail "evaluate --progress none is not silent"; else ok; fi
+there "evaluate under a name" "$run/evaluation-elbo_33.h5"
+mv "$run/evaluation-elbo_33.h5" two-threads.h5
+check "evaluate on one thread" 0 -- evaluate "$run" --estimator elbo --name elbo_33 --threads 1 n_repeat=33
+content() { h5dump -a content_sha256 "$1" | grep '(0)'; }
+if [ "$(content two-threads.h5)" = "$(content "$run/evaluation-elbo_33.h5")" ]; then ok; else fail "evaluations of 1 and 2 threads differ"; fi
 check "evaluate with an unknown estimator" 64 "did you mean 'elbo'" -- evaluate "$run" --estimator elbow
 check "evaluate with an unknown key" 78 "command line" -- evaluate "$run" --estimator elbo n_smaple=3
 check "table with later evaluations" 0 -- table "a b"
@@ -234,10 +251,52 @@ check "table of fewer rows" 0 -- table "a b"
 holds "table of fewer rows" "elbo of vae on bars, raw is over the first 5 examples only."
 
 cp "$run/evaluation-elbo.h5" "a b/bars-raw/gan/seed-0/evaluation-foreign.h5"
+echo rubbish >"a b/bars-raw/gan/seed-0/evaluation-rubbish.h5"
+check "a damaged evaluation" 0 "evaluation-rubbish.h5: expected a last line" -- collect "a b"
+cp "a b/compare.csv" with-rubbish.csv
 for command in table collect; do
     check "$command tells what it leaves out" 0 "gan/seed-0/evaluation-foreign.h5: evaluates another run" -- $command "a b"
 done
-rm "a b/bars-raw/gan/seed-0/evaluation-foreign.h5"
+rm "a b/bars-raw/gan/seed-0/"evaluation-*.h5
+check "collect without what was left out" 0 -- collect "a b"
+same "what is left out has no influence" "a b/compare.csv" with-rubbish.csv
+if grep -q ',elbo_33,elbo,model,lower_bound,' "a b/compare.csv"; then ok; else fail "collect takes in what has a name"; fi
+check "table of what has a name" 0 -- table "a b"
+holds "table of what has a name" "elbo_33 (elbo)"
+
+# Paired differences
+check "pairwise" 0 -- table "a b" --pairwise
+holds "pairwise" "bars, raw: counting measure, test split, 60 examples"
+holds "pairwise" "exact - elbo_33 (elbo)"
+holds "pairwise" "test split, the first 5 examples"
+holds "pairwise" "<= the true difference is at most this."
+for format in md tex json; do check "pairwise as $format" 0 -- table "a b" --pairwise --format $format; done
+check "pairwise in another format" 64 "text, md" -- table "a b" --pairwise --format xls
+check "pairwise as csv" 0 -- table "a b" --pairwise --format csv
+cp out.txt pairs.csv
+/usr/bin/python3 - >err.txt 2>&1 <<'P'
+"""Each difference again, from the files."""
+import csv, glob, h5py, numpy as np
+def rows(of, split, label, name):
+    for path in glob.glob(f"a b/{of}/*/seed-0/*.h5"):
+        with h5py.File(path.replace("evaluation-" + name, "result")) as f: own = f.attrs.get("label")
+        with h5py.File(path) as f:
+            if own == label and f"likelihood/{split}/{name}" in f and not ("result" in path and glob.glob(
+                    path.replace("result", "evaluation-" + name))):
+                return f[f"likelihood/{split}/{name}/log_likelihood"][:]
+found = 0
+for r in csv.DictReader(open("pairs.csv")):
+    a, b = (rows(r["dataset"] + "-" + r["view"], r["split"], r["label_" + k], r["name_" + k]) for k in "ab")
+    d = (a[:int(r["n_example"])] - b[:int(r["n_example"])])
+    assert len(d) == int(r["n_example"]), r
+    assert np.isclose(float(r["difference"]), d.mean(), rtol=1e-12, atol=1e-12), r
+    assert np.isclose(float(r["error"]), d.std(ddof=1) / len(d) ** 0.5, rtol=1e-9, atol=1e-12), r
+    assert r["relation"] == {"exactexact": "exact", "exactlower_bound": "upper_bound", "lower_boundexact": "lower_bound",
+                             "lower_boundlower_bound": "none"}.get(r["kind_a"] + r["kind_b"], "estimate"), r
+    found += 1
+assert found > 10, found
+P
+if [ $? -eq 0 ]; then ok; else fail "paired differences are not those of the files"; fi
 
 # Damage
 cp -r "a b" damaged
@@ -246,12 +305,51 @@ check "damaged result: collect" 3 "ring-raw/vae/seed-0/result.h5" -- collect dam
 check "damaged result: table" 3 "ring-raw/vae/seed-0/result.h5" -- table damaged
 check "damaged result: run" 65 "ring-raw/vae/seed-0/result.h5" -- run tiny.yaml --out damaged
 check "damaged result: sample" 65 "result.h5" -- sample damaged/ring-raw/vae/seed-0 -o s.h5
+check "damaged result: evaluate" 65 "result.h5: damaged" -- evaluate damaged/ring-raw/vae/seed-0 --estimator elbo
+
+# forge NAME PYTHON: a copy of a run, changed, and whole again for all that its last line says.
+forge() {
+    rm -rf forged && cp -r "$run" forged
+    /usr/bin/python3 - "$2" <<'P'
+import hashlib, os, sys, h5py
+path = "forged/result.h5"
+os.truncate(path, os.path.getsize(path) - 77)
+with h5py.File(path, "r+") as f:
+    exec(sys.argv[1])
+with open(path, "rb+") as f:
+    f.write(b"TAXONSHA256 " + hashlib.sha256(f.read()).hexdigest().encode() + b"\n")
+P
+}
+forge "another version" 'f.attrs["schema_version"] = "2.0"'
+check "a run of another version" 65 "expected schema version 1.x, found 2.0" -- evaluate forged --estimator elbo
+forge "other data" 'f.attrs["dataset_sha256"] = "0" * 64'
+check "a run of other data" 65 "the data set 'bars' is not the one of the run: sha256 000000000000..." -- evaluate forged --estimator elbo
+forge "other rows" 'f.attrs["view_sha256"] = "0" * 64'
+check "a run of other rows" 65 "the view 'raw' gives other rows than in the run" -- evaluate forged --estimator elbo
+forge "a key of the future" 'c = f["config/json"][()].decode(); del f["config/json"]; f["config/json"] = c.replace("\"latent\"", "\"latents\"")'
+check "a run of another configuration" 65 "unknown key 'latents'" -- evaluate forged --estimator elbo
+check "a run of another configuration" 65 "this taxon does not understand the configuration" -- evaluate forged --estimator elbo
+forge "a weight of another size" 'g = list(f["parameters"].values())[0]; del g[next(n for n in g if g[n].ndim == 2)]'
+check "a run without a weight" 65 "/parameters/" -- evaluate forged --estimator elbo
+
 check "a learning rate that diverges" 3 "diverged" -- run tiny.yaml --out div --progress none train.learning_rate=1e12 \
     train.optimizer=sgd 'models=[{model: nice, hidden: [8]}, {model: independent}]' 'datasets=[{name: ring, n_train: 200}]'
 check "a diverged run is kept" 3 "diverged" -- run tiny.yaml --out div --progress none train.learning_rate=1e12 \
     train.optimizer=sgd 'models=[{model: nice, hidden: [8]}, {model: independent}]' 'datasets=[{name: ring, n_train: 200}]'
 
+check "a diverged run has nothing to evaluate" 65 "the run diverged" -- evaluate div/ring-raw/nice/seed-0 --estimator exact
+
 # Stops and kills
+for signal in TERM INT; do
+    "$taxon" evaluate "$run" --estimator elbo --name stopped --progress none n_repeat=100000 >out.txt 2>err.txt &
+    pid=$!
+    sleep 0.5
+    kill -$signal $pid
+    wait $pid
+    if [ $? -eq 75 ]; then ok; else fail "evaluate: SIG$signal"; fi
+    if grep -qF "nothing was written" err.txt; then ok; else fail "evaluate tells that it was stopped"; fi
+    if ls "$run" | grep -q stopped; then fail "a stopped evaluation leaves files"; else ok; fi
+done
 epochs() { cat "$1/bars-raw/made/seed-0/metrics.jsonl" 2>/dev/null | wc -l; }
 # start DIR EPOCHS [key=value ...]: a run in the background that has got so far; its pid in $pid, its child's in $child.
 start() {

@@ -1,8 +1,12 @@
 #include "tests/support/check.h"
+#include "common/store/commit.h"
 #include "experiments/taxon/clock.h"
 #include "experiments/taxon/config.h"
+#include "experiments/taxon/gather.h"
+#include "experiments/taxon/pairwise.h"
 #include "experiments/taxon/plan.h"
 #include "experiments/taxon/print.h"
+#include "experiments/taxon/runner.h"
 #include "experiments/taxon/table.h"
 #include <stdlib.h>
 
@@ -59,6 +63,23 @@ static void test_spec_round_trip(void)
     CHECK_TEXT(s.model.label, "vae");
     json_decref(j), json_decref(again), free(text);
     tx_spec_free(&s);
+    tx_comparison_free(&c);
+}
+
+static void test_named_estimates(void)
+{
+    static const char text[] = DATA MODELS "evaluate: {estimators: [elbo, {estimator: elbo, name: elbo_50, n_repeat: "
+                                           "50}, {estimator: exact, name: exact}]}\n";
+    tx_comparison c;
+    CHECK_OK(parse(&c, text));
+    CHECK_INT(c.evaluate.n, 3);
+    CHECK_TEXT(c.evaluate.estimator[0].name, "elbo");
+    CHECK_TEXT(c.evaluate.estimator[1].name, "elbo_50");
+    CHECK_TRUE(c.evaluate.estimator[0].ops == c.evaluate.estimator[1].ops);
+    char *json = resolved(&c);
+    CHECK_HAS(json, "{\"estimator\":\"elbo\",\"n_repeat\":10}"); /* as files of before have it: they are kept */
+    CHECK_HAS(json, "{\"estimator\":\"elbo\",\"name\":\"elbo_50\",\"n_repeat\":50}");
+    free(json);
     tx_comparison_free(&c);
 }
 
@@ -143,6 +164,11 @@ static void test_refusals_name_the_place(void)
         {DATA MODELS "train: 3\n", "a.yaml:3:1:", "expected a map"},
         {DATA MODELS "evaluate: {estimators: [exat]}\n", "a.yaml:3:25:", "did you mean 'exact'"},
         {DATA MODELS "evaluate: {estimators: [elbo, elbo]}\n", "a.yaml:3:31:", "already"},
+        {DATA MODELS "evaluate: {estimators: [{estimator: elbo, name: exact}, exact]}\n",
+         "a.yaml:3:57:", "name 'exact'"},
+        {DATA MODELS "evaluate: {estimators: [elbo, {estimator: elbo, n_repeat: 7}]}\n",
+         "a.yaml:3:32:", "name: ANOTHER"},
+        {DATA MODELS "evaluate: {estimators: [{estimator: elbo, name: a/b}]}\n", "a.yaml:3:43:", "letters"},
         {DATA MODELS "evaluate: {splits: [tests]}\n", "a.yaml:3:21:", "train, valid or test"},
         {DATA MODELS "evaluate: {n_samples: 3}\n", "a.yaml:3:12:", "did you mean 'n_sample'"},
         {"datasets: [{view: raw}]\n" MODELS, "a.yaml:1:12:", "name and path"},
@@ -248,6 +274,7 @@ static tx_run_info made_up(const char *label, const char *group, int seed, tx_ki
     *r.estimate = (tx_estimate){
         .kind = kind, .split = TX_TEST, .n = 100, .mean = mean, .mean_error = 0.618, .bits_per_dim = NAN};
     tx_copy_text(r.estimate->estimator, TX_NAME_MAX, kind == TX_EXACT ? "exact" : "elbo");
+    tx_copy_text(r.estimate->name, TX_NAME_MAX, r.estimate->estimator);
     tx_copy_text(r.estimate->evaluated_model, TX_TEXT_MAX, "model");
     return r;
 }
@@ -322,11 +349,322 @@ static void test_other_tables(void)
     CHECK_INT(tx_results_table(0, NULL, "xls", &out), TX_EUSAGE);
 }
 
+/* ---- a variational model by several estimates beside an exact one ---- */
+
+static tx_estimate *add(tx_run_info *r, tx_split split, const char *estimator, const char *name, tx_kind kind,
+                        double mean, size_t n)
+{
+    r->estimate = tx_realloc(r->estimate, (size_t)r->n_estimate, (size_t)r->n_estimate + 1, sizeof *r->estimate);
+    tx_estimate *e = &r->estimate[r->n_estimate++];
+    *e = (tx_estimate){.kind = kind, .split = split, .n = n, .mean = mean, .mean_error = 0.618, .stochastic = true};
+    e->mc_error = 0.0385, e->settings = json_object();
+    e->bits_per_dim = -mean / 144, e->bits_kind = kind == TX_LOWER_BOUND ? TX_UPPER_BOUND : kind;
+    tx_copy_text(e->estimator, TX_NAME_MAX, estimator);
+    tx_copy_text(e->name, TX_NAME_MAX, name);
+    tx_copy_text(e->evaluated_model, TX_TEXT_MAX, "model");
+    return e;
+}
+
+static void brief(tx_estimate *e, const char *text) { json_object_set_new(e->settings, "brief", json_string(text)); }
+
+static char *mixed_table(const char *format)
+{
+    enum { VAE = 1, SHORT = 3 };
+    tx_run_info run[] = {made_up("made", "made", 0, TX_EXACT, -88.4, -88), made_up("vae", "vae", 0, TX_EXACT, NAN, -90),
+                         made_up("vae", "vae", 1, TX_EXACT, NAN, -90), made_up("xae", "xae", 0, TX_EXACT, NAN, -90)};
+    run[0].estimate->bits_per_dim = 0.16265, run[0].estimate->bits_kind = TX_EXACT;
+    for (int i = VAE; i < SHORT; i++) {
+        double shift = 0.0386 * i;
+        add(&run[i], TX_TEST, "elbo", "elbo", TX_LOWER_BOUND, -92.385 - shift, 100);
+        brief(add(&run[i], TX_TEST, "iwae", "iwae_5000", TX_LOWER_BOUND, -89.25 - shift, 100), "k = 5000");
+        brief(add(&run[i], TX_TEST, "ais", "ais", TX_LOWER_BOUND, -80.125 - shift, 10), "1000 steps x 16 chains");
+        tx_estimate *e = add(&run[i], TX_SIMULATED, "bdmc", "bdmc", TX_LOWER_BOUND, -88.1 - shift, 50);
+        brief(e, "1000 steps x 16 chains");
+        json_object_set_new(e->settings, "gap_mean", json_real(i == VAE ? 0.0625 : 0.1025));
+        json_object_set_new(e->settings, "gap_error", json_real(0.0125));
+        json_object_set_new(e->settings, "gap_mc_error", json_real(0.002));
+    }
+    add(&run[SHORT], TX_TEST, "ais", "ais", TX_LOWER_BOUND, -79.5, 10);
+    tx_text t = {0};
+    CHECK_OK(tx_results_table(TX_LEN(run), run, format, &t));
+    for (size_t i = 0; i < TX_LEN(run); i++) {
+        for (int k = 0; k < run[i].n_estimate; k++) json_decref(run[i].estimate[k].settings);
+        free(run[i].estimate);
+    }
+    return t.s;
+}
+
+static void test_mixed_table(void)
+{
+    char *t = mixed_table("text");
+    check_order(t, "=   -88.40 +- 0.62 ", ">= -89.308 +- 0.019   iwae_5000 (iwae, k = 5000)");
+    check_order(t, "iwae_5000 (iwae, k = 5000)", ">= -92.443");
+    check_order(t, ">= -92.443", ">= -80.183"); /* the highest mean is over other examples: it leads nothing, */
+    check_order(t, ">= -80.183", "\nxae ");     /* and what has no other is ranked below */
+    check_order(t, "\n---------", "\nxae ");
+    CHECK_HAS(t, "ais, 1000 steps x 16 chains  ");
+    CHECK_HAS(t, "=  0.163");
+    CHECK_HAS(t, "<= 0.620");
+    CHECK_HAS(t, "  examples  ");
+    CHECK_HAS(t, "ais of vae on digits_1, binarised is over the first 10 examples only.");
+    CHECK_HAS(t, ">= a lower bound: the model's log-likelihood is at least this, on average over its noise.");
+    CHECK_HAS(t, "= exact: the model's own log-likelihood.");
+    CHECK_HAS(t, "Several bounds of one model hold at once");
+    CHECK_HAS(t, "--pairwise");
+    CHECK_HAS(
+        t, "vae on digits_1, binarised by bdmc, 1000 steps x 16 chains: on 50 rows drawn from the model itself by each "
+           "of 2 seeds\n  the lower bound is -88.1579 and the upper bound -88.0754: a gap of 0.0825 +- 0.0088 nats");
+    CHECK_TRUE(strstr(t, "simulated split") == NULL);
+    CHECK_TRUE(strstr(t, "<= an upper") == NULL && strstr(t, "~ an estimate") == NULL);
+    free(t);
+    t = mixed_table("md");
+    CHECK_HAS(t, "| ≤ 0.620 |");
+    CHECK_HAS(t, "a gap of 0.0825 ± 0.0088 nats");
+    free(t);
+    t = mixed_table("tex");
+    CHECK_HAS(t, "$\\le 0.620$");
+    free(t);
+}
+
+static void test_mixed_records(void)
+{
+    char *t = mixed_table("json");
+    json_t *all = json_loads(t, 0, NULL), *rows = json_object_get(all, "rows"), *row;
+    size_t i;
+    int drawn = 0, ais = 0;
+    json_array_foreach(rows, i, row)
+    {
+        const char *name = json_string_value(json_object_get(row, "name"));
+        bool simulated = strcmp(json_string_value(json_object_get(row, "split")), "simulated") == 0;
+        CHECK_TRUE(simulated == !json_is_null(json_object_get(row, "gap")));
+        if (simulated) {
+            drawn++;
+            CHECK_TEXT(name, "bdmc");
+            CHECK_NEAR(json_number_value(json_object_get(row, "gap")), 0.0825, 1e-12);
+            CHECK_NEAR(json_number_value(json_object_get(row, "gap_error")), 0.0125 / sqrt(2), 1e-12);
+            CHECK_NEAR(json_number_value(json_object_get(row, "gap_mc_error")), 0.002 / sqrt(2), 1e-12);
+        }
+        if (strcmp(name, "ais") == 0) {
+            ais++;
+            CHECK_INT(json_integer_value(json_object_get(row, "n_evaluated")), 10);
+            CHECK_INT(json_integer_value(json_object_get(row, "n_example")), 100);
+            CHECK_TEXT(json_string_value(json_object_get(row, "bits_kind")), "upper_bound");
+        }
+        if (strcmp(name, "iwae_5000") == 0) {
+            CHECK_TEXT(json_string_value(json_object_get(row, "estimator")), "iwae");
+            CHECK_TEXT(json_string_value(json_object_get(row, "by")), "iwae_5000 (iwae, k = 5000)");
+        }
+    }
+    CHECK_INT(json_array_size(rows), 6);
+    CHECK_TRUE(drawn == 1 && ais == 2);
+    json_decref(all), free(t);
+}
+
+/* ---- runs on disk, among them rows that the model drew ---- */
+
+static const tx_option no_options[] = {{0}};
+static const char *fits(const tx_model_ops *m, const tx_view *v)
+{
+    (void)m, (void)v;
+    return NULL;
+}
+static int times_run;
+static tx_status draw(const void *config, tx_model *m, const tx_view *v, tx_split s, size_t n, tx_rng r,
+                      void (*progress)(void *ctx, double share), void *ctx, tx_estimate *out)
+{
+    (void)config, (void)m, (void)r, (void)progress, (void)ctx;
+    CHECK_INT(s, TX_SIMULATED);
+    times_run++;
+    tx_estimate_init(out, "drawer", v, TX_SIMULATED, n ? n : 6, false);
+    for (size_t i = 0; i < out->n; i++) out->log_likelihood[i] = -2.385 - (double)i;
+    out->upper = tx_alloc(out->n, sizeof *out->upper);
+    out->x = tx_alloc(out->n * out->dim, sizeof *out->x);
+    out->x[7] = 1;
+    tx_estimate_summarise(out, v);
+    return TX_OK;
+}
+static const tx_estimator_ops drawer = {
+    .name = "drawer", .summary = "s", .options = no_options, .unfit = fits, .simulates = true, .run = draw};
+
+/* One run in FOLDER/LABEL-SEED. */
+static void run_one(const char *label, const char *models, int seed, bool draws)
+{
+    char folder[512], text[700];
+    tx_comparison c;
+    snprintf(folder, sizeof folder, "%s/%s-%d", tx_test_folder(), label, seed);
+    snprintf(text, sizeof text,
+             "datasets: [{name: bars, n_train: 60, n_valid: 20, n_test: 47}]\n"
+             "train: {epochs: 2, batch: 20}\nmodels: [{%s, label: %s}]\n"
+             "evaluate: {estimators: [exact, elbo], splits: [valid, test], n_sample: 0, n_example: 45}\n",
+             models, label);
+    CHECK_OK(parse(&c, text));
+    if (draws) {
+        c.evaluate.estimator[c.evaluate.n].ops = &drawer;
+        c.evaluate.estimator[c.evaluate.n].config = tx_alloc(1, 1);
+        tx_copy_text(c.evaluate.estimator[c.evaluate.n++].name, TX_NAME_MAX, "drawer_6");
+    }
+    tx_spec s = {.data = c.data[0].spec, .model = c.model[0].spec, .evaluate = c.evaluate, .seed = seed};
+    CHECK_OK(tx_runner_run(&s, &(tx_runner_options){.folder = folder, .reproducible = true}));
+    tx_comparison_free(&c);
+}
+
+static void test_drawn_rows_of_a_run(void)
+{
+    char path[512];
+    tx_run_info r;
+    run_one("drawn", "model: independent", 3, true);
+    CHECK_INT(times_run, 1); /* though there are two splits */
+    snprintf(path, sizeof path, "%s/drawn-3/result.h5", tx_test_folder());
+    CHECK_OK(tx_run_read(path, true, &r));
+    const tx_estimate *e = tx_run_estimate(&r, TX_SIMULATED, "drawer_6");
+    CHECK_TRUE(e && e->n == 6 && e->dim == 16 && e->x && e->x[7] == 1 && e->x[8] == 0);
+    if (e) CHECK_TEXT(e->estimator, "drawer");
+    CHECK_TRUE(tx_run_estimate(&r, TX_TEST, "exact") && tx_run_estimate(&r, TX_VALID, "exact"));
+    CHECK_INT(r.n_estimate, 3);
+    tx_run_info_free(&r);
+}
+
+static void test_kinds_of_differences(void)
+{
+    static const struct {
+        tx_kind a, b;
+        const char *expected;
+    } is[] = {
+        {TX_EXACT, TX_EXACT, "exact"},
+        {TX_LOWER_BOUND, TX_EXACT, "lower_bound"},
+        {TX_EXACT, TX_LOWER_BOUND, "upper_bound"},
+        {TX_UPPER_BOUND, TX_EXACT, "upper_bound"},
+        {TX_EXACT, TX_UPPER_BOUND, "lower_bound"},
+        {TX_LOWER_BOUND, TX_UPPER_BOUND, "lower_bound"},
+        {TX_UPPER_BOUND, TX_LOWER_BOUND, "upper_bound"},
+        {TX_LOWER_BOUND, TX_LOWER_BOUND, "none"},
+        {TX_UPPER_BOUND, TX_UPPER_BOUND, "none"},
+        {TX_ESTIMATE, TX_EXACT, "estimate"},
+        {TX_LOWER_BOUND, TX_ESTIMATE, "estimate"},
+        {TX_ESTIMATE, TX_ESTIMATE, "estimate"},
+        {TX_UPPER_BOUND, TX_ESTIMATE, "estimate"},
+    };
+    for (size_t i = 0; i < TX_LEN(is); i++) {
+        tx_kind k;
+        bool known = tx_difference_kind(is[i].a, is[i].b, &k);
+        CHECK_TEXT(known ? tx_kind_name(k) : "none", is[i].expected);
+    }
+}
+
+static const json_t *pair_of(const json_t *rows, const char *a, const char *b, int n)
+{
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *r = json_array_get(rows, i);
+        if (strcmp(json_string_value(json_object_get(r, "label_a")), a) == 0 &&
+            strcmp(json_string_value(json_object_get(r, "label_b")), b) == 0 &&
+            strcmp(json_string_value(json_object_get(r, "split")), "test") == 0 &&
+            json_integer_value(json_object_get(r, "n_example")) == n)
+            return r;
+    }
+    return NULL;
+}
+
+/* Against the arrays of the files: mean over rows and seeds, errors of both. */
+static void check_pair(const tx_gathered *g, const json_t *r, int n_seed)
+{
+    double mean = 0, square = 0, seed[2] = {0}, row[47] = {0};
+    const char *side[2] = {"a", "b"};
+    size_t n = (size_t)json_integer_value(json_object_get(r, "n_example"));
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < g->n; i++) {
+            char label[16] = "label_", name[16] = "name_";
+            strcat(label, side[k]), strcat(name, side[k]);
+            if (strcmp(g->run[i].label, json_string_value(json_object_get(r, label))) != 0) continue;
+            if (g->run[i].seed >= n_seed) continue;
+            const tx_estimate *e = tx_run_estimate(&g->run[i], TX_TEST, json_string_value(json_object_get(r, name)));
+            for (size_t j = 0; j < n; j++) {
+                double v = (k ? -1 : 1) * e->log_likelihood[j];
+                row[j] += v / n_seed, seed[g->run[i].seed] += v / (double)n, mean += v / (double)n / n_seed;
+            }
+        }
+    for (size_t j = 0; j < n; j++) square += (row[j] - mean) * (row[j] - mean);
+    CHECK_NEAR(json_number_value(json_object_get(r, "difference")), mean, 1e-12);
+    CHECK_NEAR(json_number_value(json_object_get(r, "error")), sqrt(square / (double)(n - 1) / (double)n), 1e-12);
+    CHECK_INT(json_integer_value(json_object_get(r, "n_seed")), n_seed);
+    if (n_seed > 1) CHECK_NEAR(json_number_value(json_object_get(r, "seed_error")), fabs(seed[0] - seed[1]) / 2, 1e-12);
+}
+
+/* A bound over fewer examples, made later. */
+static void evaluate_later(const char *label, int seed)
+{
+    char path[512], to[512];
+    tx_run_info r;
+    snprintf(path, sizeof path, "%s/%s-%d/result.h5", tx_test_folder(), label, seed);
+    snprintf(to, sizeof to, "%s/%s-%d/evaluation-ais.h5", tx_test_folder(), label, seed);
+    CHECK_OK(tx_run_read(path, true, &r));
+    tx_estimate e = *tx_run_estimate(&r, TX_TEST, "elbo");
+    tx_copy_text(e.estimator, sizeof e.estimator, "ais");
+    tx_copy_text(e.name, sizeof e.name, "ais");
+    e.n = 11, e.std_error = NULL;
+    for (size_t i = 0; i < e.n; i++) e.log_likelihood[i] += 0.385 * (double)(i % 3);
+    CHECK_OK(tx_evaluation_write(to, r.content_sha256, r.config, 1, &e));
+    tx_run_info_free(&r);
+}
+
+static void test_pairwise(void)
+{
+    tx_gathered g;
+    tx_text t = {0};
+    for (int seed = 0; seed < 2; seed++) {
+        run_one("ind", "model: independent", seed, false);
+        run_one("made", "model: made, hidden: [7]", seed, false);
+        run_one("vae", "model: vae, latent: 2, hidden: [7]", seed, false);
+        evaluate_later("vae", seed);
+    }
+    run_one("wae", "model: vae, latent: 3, hidden: [7]", 0, false);
+    CHECK_OK(tx_gather(tx_test_folder(), true, &g));
+    CHECK_OK(tx_pairwise_table(g.n, g.run, "json", &t));
+    json_t *all = json_loads(t.s, 0, NULL), *rows = json_object_get(all, "rows");
+    const struct {
+        const char *a, *b, *by_b, *relation;
+        int n, n_seed;
+    } is[] = {{"ind", "made", "exact", "exact", 45, 2},      {"ind", "vae", "elbo", "upper_bound", 45, 2},
+              {"made", "vae", "elbo", "upper_bound", 45, 2}, {"vae", "wae", "elbo", "none", 45, 1},
+              {"made", "vae", "ais", "upper_bound", 11, 2},  {"vae", "wae", "elbo", "none", 11, 1}};
+    for (size_t i = 0; i < TX_LEN(is); i++) {
+        const json_t *r = pair_of(rows, is[i].a, is[i].b, is[i].n);
+        bool turned = !r; /* rows are in the order of the table */
+        if (turned) r = pair_of(rows, is[i].b, is[i].a, is[i].n);
+        CHECK_TRUE(r != NULL);
+        if (!r) continue;
+        if (!turned) CHECK_TEXT(json_string_value(json_object_get(r, "name_b")), is[i].by_b);
+        CHECK_TEXT(json_string_value(json_object_get(r, "relation")), is[i].relation);
+        check_pair(&g, r, is[i].n_seed);
+    }
+    CHECK_TRUE(!pair_of(rows, "made", "ind", 11) && !pair_of(rows, "ind", "made", 11)); /* nothing new */
+    json_decref(all);
+    tx_text_free(&t);
+    CHECK_OK(tx_pairwise_table(g.n, g.run, "text", &t));
+    CHECK_HAS(t.s, "bars, raw: counting measure, test split, 45 examples");
+    CHECK_HAS(t.s, "test split, the first 11 examples");
+    CHECK_HAS(t.s, "exact - ais");
+    CHECK_HAS(t.s, "? two bounds");
+    CHECK_HAS(t.s, "<= the true difference is at most this.");
+    CHECK_TRUE(strstr(t.s, ">= the true") == NULL);
+    tx_text_free(&t);
+    CHECK_INT(tx_pairwise_table(g.n, g.run, "xls", &t), TX_EUSAGE);
+    CHECK_INT(tx_pairwise_table(1, g.run, "text", &t), TX_ENOINPUT);
+    CHECK_HAS(tx_last_error(), "nothing to pair");
+    char path[512]; /* a file that is another one by the time its arrays are read */
+    snprintf(path, sizeof path, "%s/vae-1/evaluation-ais.h5", tx_test_folder());
+    CHECK_OK(tx_commit(path, "rubbish", 7));
+    CHECK_INT(tx_pairwise_table(g.n, g.run, "text", &t), TX_EDATA);
+    CHECK_HAS(tx_last_error(), "vae-1/result.h5");
+    tx_text_free(&t);
+    tx_gathered_free(&g);
+}
+
 int main(void)
 {
     static const tx_test tests[] = {
         {"a resolved config is a config", test_resolved_config_is_a_config},
         {"a spec survives its text", test_spec_round_trip},
+        {"two settings of one estimator", test_named_estimates},
         {"grids make variants", test_grids_make_variants},
         {"a model's own train keys win", test_own_train_keys_win},
         {"overrides", test_overrides},
@@ -336,6 +674,11 @@ int main(void)
         {"the plan of a comparison", test_plan},
         {"a table as text", test_text_table},
         {"tables in other formats", test_other_tables},
+        {"one model by several estimates", test_mixed_table},
+        {"records of them", test_mixed_records},
+        {"rows that a model drew are evaluated once", test_drawn_rows_of_a_run},
+        {"kinds of differences", test_kinds_of_differences},
+        {"paired differences of runs", test_pairwise},
     };
     return tx_run_tests("command", tests, TX_LEN(tests));
 }

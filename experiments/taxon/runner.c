@@ -126,8 +126,8 @@ static void tell_training(runner *r)
     double done = (double)s.epoch + (s.steps_an_epoch ? (double)s.batch_in_epoch / (double)s.steps_an_epoch : 0);
     char text[TX_NAME_MAX], valid[48] = "";
     if (isfinite(s.best_score)) snprintf(valid, sizeof valid, ", best on valid %.2f", s.best_score);
-    snprintf(text, sizeof text, "epoch %llu of %llu%s", (unsigned long long)s.epoch + 1, (unsigned long long)s.epochs,
-             valid);
+    snprintf(text, sizeof text, "epoch %llu of %llu%s", (unsigned long long)s.epoch + !s.finished,
+             (unsigned long long)s.epochs, valid);
     double share = done / (double)s.epochs, most = r->spec->model.train.max_steps;
     if (most > 0) share = fmax(share, (double)s.step / most);
     tell(r, 0.9 * share, text);

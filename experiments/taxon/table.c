@@ -192,8 +192,8 @@ static void tell_evidence(const tx_board_block *b, const tx_format *f, tx_text *
         for (int k = 0; k < b->row[i].n_cell; k++) {
             const tx_board_cell *c = &b->row[i].cell[k];
             int d = tx_error_decimals(c->gap_error);
-            tx_text_add(t, "%s of %s on %s, %s: on %zu rows drawn from the model itself", c->by, b->row[i].label,
-                        b->dataset, b->view, c->n_least);
+            tx_text_add(t, "%s on %s, %s by %s: on %zu rows drawn from the model itself", b->row[i].label, b->dataset,
+                        b->view, c->by, c->n_least);
             if (c->n_seed > 1) tx_text_add(t, " by each of %d seeds", c->n_seed);
             if (isfinite(c->gap))
                 tx_text_add(t,
