@@ -89,7 +89,7 @@ void tx_rng_permutation(tx_rng r, size_t n, uint32_t perm[])
     TX_REQUIRE(n <= UINT32_MAX, "%zu elements", n);
     for (size_t i = 0; i < n; i++) perm[i] = (uint32_t)i;
     for (size_t i = n; i-- > 1;) {
-        tx_rng_block(r, i / 2, w);
+        if (i % 2 || i + 1 == n) tx_rng_block(r, i / 2, w); /* of which an odd i leaves the rest to the next */
         uint64_t u = (uint64_t)w[2 * (i % 2) + 1] << 32 | w[2 * (i % 2)];
         size_t j = (size_t)((wide)u * (i + 1) >> 64);
         uint32_t t = perm[i];
