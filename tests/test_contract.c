@@ -22,7 +22,7 @@ enum { N_TOY = 256 };
 
 static void fill_rows(tx_dataset *d, tx_split s, tx_rng r)
 {
-    size_t n = N_TOY, dim = d->dim;
+    size_t n = 2 * d->dim > N_TOY ? 2 * d->dim : N_TOY, dim = d->dim; /* a full covariance needs n > D */
     uint8_t *level = d->type == TX_REAL ? NULL : tx_alloc(n * dim, 1);
     float *value = d->type == TX_REAL ? tx_alloc(n * dim, sizeof *value) : NULL;
     for (size_t i = 0; i < n; i++) {
@@ -552,7 +552,7 @@ static void resume(const subject *s)
                           99)); /* other initial weights: all must come from the file */
     tx_trainer *ta = trainer(s, a), *tb = trainer(s, b), *tc = trainer(s, c);
     advance(ta, 1000);
-    advance(tb, s->ops->fit ? 0 : 9); /* inside the second epoch */
+    advance(tb, s->ops->fit ? 0 : s->ops->iterate ? 1 : 9); /* inside the second epoch, or before it */
     CHECK_OK(tx_checkpoint_write(path, "same", tb));
     CHECK_INT(tx_checkpoint_read(path, "other", tc), TX_EDATA);
     CHECK_OK(tx_checkpoint_read(path, "same", tc));
@@ -565,7 +565,7 @@ static void resume(const subject *s)
         CHECK_TEXT(x->name[i], y->name[i]);
         CHECK_TRUE(memcmp(x->value[i], y->value[i], (size_t)x->n_row * sizeof(double)) == 0);
     }
-    if (!s->ops->fit) CHECK_TRUE(!same_weights(a, b));
+    if (!s->ops->fit && !s->ops->iterate) CHECK_TRUE(!same_weights(a, b)); /* EM may be best after one epoch */
     tx_trainer_free(ta), tx_trainer_free(tb), tx_trainer_free(tc);
     tx_model_free(a), tx_model_free(b), tx_model_free(c);
 }
@@ -720,6 +720,7 @@ static void test_registry(void)
         CHECK_TRUE(!m->latent == !m->generate && !m->log_observation == !m->observe);
         CHECK_TRUE(!m->n_ordering == !m->log_prob_along && (!m->posterior || m->log_observation));
         CHECK_TRUE(m->log_prob || m->elbo || m->train_step || m->fit);
+        CHECK_TRUE(!m->train_step + !m->fit + !m->iterate >= 2);
         for (int k = 0; k < n; k++) CHECK_TRUE(strcmp(tx_model_list[k]->name, m->name) != 0);
     }
     CHECK_TRUE(n > 0 && subjects_seen > n);
