@@ -21,7 +21,7 @@ static inline real fold_stripe(const real a[STRIPE])
     return (c[0] + c[2]) + (c[1] + c[3]);
 }
 
-/** s[k] += v max(a_k, floor), one stripe of four rows. */
+/** s[k] += v max(a_k, floor), one stripe of four rows; a NaN in a stays one. */
 static inline void floor_stripe(const real *const a[4], size_t j, const real *floor, const real *v, real s[4][STRIPE])
 {
     const real *a0 = a[0] + j, *a1 = a[1] + j, *a2 = a[2] + j, *a3 = a[3] + j;
@@ -29,10 +29,10 @@ static inline void floor_stripe(const real *const a[4], size_t j, const real *fl
     for (int l = 0; l < STRIPE; l++) {
         const real f = floor[j + l], vl = v[l];
         const real b0 = a0[l], b1 = a1[l], b2 = a2[l], b3 = a3[l];
-        s[0][l] += vl * (b0 > f ? b0 : f);
-        s[1][l] += vl * (b1 > f ? b1 : f);
-        s[2][l] += vl * (b2 > f ? b2 : f);
-        s[3][l] += vl * (b3 > f ? b3 : f);
+        s[0][l] += vl * (f > b0 ? f : b0);
+        s[1][l] += vl * (f > b1 ? f : b1);
+        s[2][l] += vl * (f > b2 ? f : b2);
+        s[3][l] += vl * (f > b3 ? f : b3);
     }
 }
 
