@@ -595,6 +595,151 @@ static void test_kinds(void)
     close_subject(&gaussian), close_subject(&binary);
 }
 
+/* ---- annealed importance sampling ---- */
+
+/* The rows that are evaluated: all of test, unless n_example says fewer. */
+static void check_ais(const subject *o, const char *settings, double off)
+{
+    tx_estimate e;
+    CHECK_OK(estimate(o, "ais", settings, 0, 1, &e));
+    double truth = mean_of(e.n, o->truth);
+    CHECK_INT(e.kind, TX_LOWER_BOUND);
+    CHECK_TRUE(e.stochastic && e.split == TX_TEST);
+    CHECK_TRUE(e.mean <= truth + 4 * e.mc_error);
+    printf("\n  %s: %g +- %g", settings, e.mean - truth, e.mc_error);
+    if (off > 0) {
+        CHECK_NEAR(e.mean, truth, off);
+        CHECK_TRUE(e.mc_error < off / 3);
+    }
+    tx_estimate_free(&e);
+}
+
+static void test_ais(void)
+{
+    subject gaussian, binary;
+    linear l = skewed();
+    open_linear(&gaussian, &l), open_bernoulli(&binary);
+    check_ais(&gaussian, "{n_step: 3, n_chain: 2, n_example: 0, start: prior}", 0);
+    check_ais(&gaussian, "{n_step: 3, n_chain: 2, n_example: 0}", 0);
+    check_ais(&binary, "{n_step: 2, n_chain: 2, n_example: 0}", 0);
+    check_ais(&gaussian, "{n_step: 200, n_chain: 16, n_leapfrog: 5, n_example: 60, start: prior}", 0.05);
+    check_ais(&gaussian, "{n_step: 150, n_chain: 8, n_leapfrog: 5, n_example: 60, schedule: linear}", 0.05);
+    check_ais(&binary, "{n_step: 150, n_chain: 8, n_leapfrog: 5, n_example: 60}", 0.05);
+    check_unbiased(&gaussian, "ais", "{n_step: 4, n_chain: 2, n_leapfrog: 3, n_example: 0}", 20, 0.01);
+    check_unbiased(&gaussian, "ais", "{n_step: 6, n_chain: 10, n_leapfrog: 3, n_example: 0, start: prior}", 8, 0.02);
+    check_unbiased(&binary, "ais", "{n_step: 4, n_chain: 2, n_leapfrog: 3, n_example: 0}", 20, 0.01);
+    close_subject(&gaussian), close_subject(&binary);
+}
+
+/* The truth, where the log-bias is under a tenth of the error: as for iwae, E log(1 + d) = E (log(1 + d) - d). */
+static void test_ais_coverage(void)
+{
+    static const char settings[] = "{n_step: 20, n_chain: 64, n_leapfrog: 2, n_pilot: 1}";
+    enum { ROWS = 4 };
+    subject o;
+    linear l = skewed();
+    double bias[REPEATS * ROWS], error = 0;
+    open_linear(&o, &l);
+    check_coverage(&o, "ais", settings, ROWS, mean_of(ROWS, o.truth));
+    for (size_t r = 0; r < REPEATS; r++) {
+        tx_estimate e;
+        CHECK_OK(estimate(&o, "ais", settings, ROWS, 5000 + r, &e));
+        for (size_t i = 0; i < ROWS; i++) {
+            double d = expm1(e.log_likelihood[i] - o.truth[i]);
+            bias[r * ROWS + i] = log1p(d) - d;
+        }
+        error += e.mc_error / REPEATS;
+        tx_estimate_free(&e);
+    }
+    moments m = moments_of(REPEATS * ROWS, bias);
+    CHECK_TRUE(m.mean < 0 && -m.mean + 5 * m.error < 0.1 * error);
+    printf("\n %g +- %g %g", m.mean, m.error, error);
+    close_subject(&o);
+}
+
+/* ---- bidirectional Monte Carlo ---- */
+
+static double setting(const tx_estimate *e, const char *name)
+{
+    return json_number_value(json_object_get(e->settings, name));
+}
+
+/* On rows of the model's own, which are stored: chains forward bound their truth from below, chains back from above.
+ * Both averages of weights are unbiased: exp(lower) of p(x), exp(-upper) of 1/p(x). */
+static void check_gap(const subject *o, double (*truth_of)(const double x[]), const char *settings, bool closed)
+{
+    tx_estimate e;
+    CHECK_OK(estimate(o, "bdmc", settings, 0, 1, &e));
+    CU_ASSERT_FATAL(e.x && e.upper && e.n > 100);
+    CHECK_INT(e.split, TX_SIMULATED);
+    double low = 0, high = 0, gap = setting(&e, "gap_mean"), error = setting(&e, "gap_mc_error");
+    double *under = tx_alloc(e.n, sizeof *under), *over = tx_alloc(e.n, sizeof *over);
+    for (size_t i = 0; i < e.n; i++) {
+        double x[D];
+        for (size_t d = 0; d < D; d++) x[d] = (double)e.x[i * D + d];
+        double truth = truth_of(x);
+        low += (e.log_likelihood[i] - truth) / (double)e.n, high += (e.upper[i] - truth) / (double)e.n;
+        under[i] = exp(e.log_likelihood[i] - truth), over[i] = exp(truth - e.upper[i]);
+    }
+    moments u = moments_of(e.n, under), v = moments_of(e.n, over);
+    CHECK_TRUE(low <= 4 * e.mc_error && high >= -4 * error);
+    CHECK_NEAR(gap, high - low, 1e-9);
+    CHECK_TRUE(gap >= 0);
+    CHECK_NEAR(u.mean, 1, 4 * u.error);
+    if (closed) {
+        CHECK_NEAR(v.mean, 1, 4 * v.error); /* of short chains exp(-upper) has too heavy a tail for its error */
+        CHECK_TRUE(gap < 0.05 && low > -0.05 && high < 0.05);
+    } else
+        CHECK_TRUE(low < -4 * e.mc_error && high > 4 * error && gap > 0.1); /* short chains: the gap is seen */
+    printf("\n  %s: %g %g gap %g +- %g; %g +- %g %g +- %g", settings, low, high, gap, error, u.mean, u.error, v.mean,
+           v.error);
+    free(under), free(over);
+    tx_estimate_free(&e);
+}
+
+static linear shown;
+static double shown_truth(const double x[]) { return linear_truth(&shown, 0, x); }
+
+static void test_bdmc(void)
+{
+    subject gaussian, binary;
+    shown = skewed();
+    open_linear(&gaussian, &shown), open_bernoulli(&binary);
+    check_gap(&gaussian, shown_truth, "{n_step: 4, n_chain: 2, n_leapfrog: 3, n_example: 1000}", false);
+    check_gap(&gaussian, shown_truth, "{n_step: 100, n_chain: 8, n_leapfrog: 3, n_example: 200}", true);
+    check_gap(&binary, bernoulli_truth, "{n_step: 2, n_chain: 2, n_leapfrog: 3, n_example: 1000}", false);
+    check_gap(&binary, bernoulli_truth, "{n_step: 100, n_chain: 8, n_leapfrog: 3, n_example: 200}", true);
+    close_subject(&gaussian), close_subject(&binary);
+}
+
+/* ---- a generator without a p(x|z): a linear one under N(0, sigma^2 I), sigma a deviation ---- */
+static void test_generator(void)
+{
+    subject o;
+    tx_estimate e;
+    linear l = skewed();
+    open_linear(&o, &l);
+    tx_model_free(o.m);
+    open_model(&o, "gan", "{latent: 2, generator_hidden: [], discriminator_hidden: [3]}");
+    tx_tensor w = weight(o.m->net[0], "layer_w0"), b = weight(o.m->net[0], "layer_b0");
+    for (size_t d = 0; d < D; d++) {
+        b.x[d] = (real)l.b[d];
+        for (size_t i = 0; i < K; i++) w.x[i * D + d] = (real)l.w[i][d];
+    }
+    check_ais(&o, "{sigma: 0.45, n_step: 200, n_chain: 16, n_leapfrog: 5, n_example: 60}", 0.05);
+    CHECK_OK(estimate(&o, "ais", "{sigma: 0.45, n_step: 2, n_chain: 2, n_example: 5}", 0, 1, &e));
+    CHECK_TEXT(e.evaluated_model, "G(z) + N(0, 0.45^2 I)");
+    tx_estimate_free(&e);
+    /* chosen on valid: the deviation of the grid that is next to the rows' own, in its logarithm */
+    CHECK_OK(estimate(&o, "ais",
+                      "{sigma_min: 0.1125, sigma_max: 1.8, n_sigma: 5, n_valid: 100, n_step: 2, n_chain: 4, "
+                      "n_step_sigma: 60, n_example: 5}",
+                      0, 1, &e));
+    CHECK_NEAR(setting(&e, "sigma"), 0.45, 1e-9);
+    tx_estimate_free(&e);
+    close_subject(&o);
+}
+
 int main(void)
 {
     static const tx_test tests[] = {
@@ -605,6 +750,10 @@ int main(void)
         {"bounds of a Bernoulli decoder lie below the truth and reach it", test_bernoulli_bounds},
         {"importance weights average to the likelihood", test_unbiased},
         {"parzen is biased, and says that it is an estimate", test_parzen},
+        {"ais lies below the truth and reaches it", test_ais},
+        {"ais: coverage of the truth", test_ais_coverage},
+        {"bdmc's gap holds the truth of its simulated rows", test_bdmc},
+        {"ais of a generator under a normal", test_generator},
         {"code lengths of every kind", test_conversions},
         {"what estimators say they are", test_kinds},
     };
