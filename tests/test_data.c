@@ -895,6 +895,39 @@ static void test_measure(void)
     CHECK_NEAR(tx_bits_of(&v, TX_EXACT, -784 * log(2)).value, 1, 1e-12);
 }
 
+/* Every kind on every measure: code lengths turn bounds round; a density of dequantised levels only bounds the code
+ * length of the levels, from above, and an upper bound of it says nothing of them. */
+static void test_bits(void)
+{
+    const double nats = -23.85, dim = 17, per = dim * log(2), none = NAN;
+    static const tx_view view[] = {
+        {.space = {.measure = TX_COUNTING, .levels = 2, .dim = 17}},
+        {.space = {.measure = TX_COUNTING, .levels = 7, .dim = 17}},
+        {.space = {.measure = TX_LEBESGUE, .dim = 17}, .dequantised_levels = 7},
+        {.space = {.measure = TX_LEBESGUE, .dim = 17}},
+    };
+    const double counted = -nats / per, dequantised = (dim * log(7) - nats) / per;
+    const struct {
+        tx_kind kind;
+        double value[4];
+        tx_kind of_counts, of_density;
+    } row[] = {
+        {TX_EXACT, {counted, counted, dequantised, none}, TX_EXACT, TX_UPPER_BOUND},
+        {TX_LOWER_BOUND, {counted, counted, dequantised, none}, TX_UPPER_BOUND, TX_UPPER_BOUND},
+        {TX_UPPER_BOUND, {counted, counted, none, none}, TX_LOWER_BOUND, TX_N_KIND},
+        {TX_ESTIMATE, {counted, counted, dequantised, none}, TX_ESTIMATE, TX_ESTIMATE},
+    };
+    CHECK_INT(TX_LEN(row), TX_N_KIND);
+    for (size_t k = 0; k < TX_LEN(row); k++)
+        for (size_t i = 0; i < TX_LEN(view); i++) {
+            tx_bits b = tx_bits_of(&view[i], row[k].kind, nats);
+            CHECK_TRUE(isnan(b.value) == isnan(row[k].value[i]));
+            if (isnan(row[k].value[i])) continue;
+            CHECK_NEAR(b.value, row[k].value[i], 1e-14 * row[k].value[i]);
+            CHECK_INT(b.kind, view[i].space.measure == TX_COUNTING ? row[k].of_counts : row[k].of_density);
+        }
+}
+
 static tx_dataset builtin(const char *name, int n_train)
 {
     tx_dataset d = {0};
@@ -1124,6 +1157,7 @@ int main(void)
         {"Jacobians", test_jacobians},
         {"standardised reals", test_standardised_reals},
         {"measure", test_measure},
+        {"bits per dimension of every kind", test_bits},
         {"known: mixture", test_known_mixture},
         {"known: modes", test_known_modes},
         {"known: binary", test_known_binary},
