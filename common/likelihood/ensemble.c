@@ -79,6 +79,9 @@ static void describe(const ensemble_config *c, uint64_t n, const curve *k, tx_es
     bool all = n < (uint64_t)c->n_ordering;
     if (n > 1) snprintf(count, sizeof count, "mixture of %llu orderings", (unsigned long long)n);
     snprintf(e->evaluated_model, sizeof e->evaluated_model, "%s%s", count, all ? ", all that the model has" : "");
+    char brief[48];
+    snprintf(brief, sizeof brief, "%llu ordering%s", (unsigned long long)n, n > 1 ? "s" : "");
+    json_object_set_new(e->settings, "brief", json_string(brief));
     json_object_set_new(e->settings, "n_ordering", json_integer((json_int_t)n));
     if (all) json_object_set_new(e->settings, "n_ordering_asked", json_integer(c->n_ordering));
     for (int i = 0; i < k->points; i++) {

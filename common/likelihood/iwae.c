@@ -2,6 +2,7 @@
  * 8), where q is the model's encoder or its prior. Its expectation is below log p(x) and rises with k. Letters: k
  * weights a repeat of the bound; `draws` weights of a row in all its repeats. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "common/likelihood/pass.h"
@@ -190,6 +191,9 @@ static void describe(const iwae_config *c, const sampler *q, tx_estimate *e)
     e->kind = TX_LOWER_BOUND, e->stochastic = true;
     if (q->o.kind == TX_OBSERVE_BERNOULLI)
         tx_copy_text(e->evaluated_model, sizeof e->evaluated_model, "Bernoullis with means G(z)");
+    char brief[64];
+    snprintf(brief, sizeof brief, c->n_repeat > 1 ? "k = %d, %d times" : "k = %d", c->n_importance, c->n_repeat);
+    json_object_set_new(e->settings, "brief", json_string(brief));
     json_object_set_new(e->settings, "n_importance", json_integer(c->n_importance));
     json_object_set_new(e->settings, "n_repeat", json_integer(c->n_repeat));
     json_object_set_new(e->settings, "proposal", json_string(q->encoder ? "encoder" : "prior"));
