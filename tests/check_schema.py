@@ -105,6 +105,17 @@ def check_storage(where, dataset):
     require(not plist.get_obj_track_times(), where, "keeps times")
 
 
+def check_beside(where, dataset):
+    """What lies beside a likelihood: rows and upper bounds only where the model drew the rows itself."""
+    drawn = dataset.name.startswith("/likelihood/simulated/")
+    for name in set(dataset.parent) & {"upper_bound", "x"}:
+        require(drawn, where, f"has {name} beside it, though its rows were not drawn")
+        require(dataset.parent[name].shape[0] == dataset.shape[0], where, f"has not as many rows as {name}")
+    if "x" in dataset.parent:
+        expected = "u8" if dataset.attrs["measure"] == "counting" else ("f32", "f64")
+        require(type_name(dataset.parent["x"].id.get_type()) in expected, where, "has rows of another type than /data")
+
+
 def check_likelihood(where, dataset):
     """A likelihood says what it is: by its own attributes in a run, by variables beside it in a comparison."""
     if dataset.ndim == 1 and "/likelihood/" in dataset.name:
@@ -114,8 +125,11 @@ def check_likelihood(where, dataset):
             text_of(where, dataset, name)
         for name in ("mean", "std_error", "mc_error", "bits_per_dim", "stochastic", "n_example"):
             require(name in dataset.attrs, where, f"has no attribute {name}")
+        if np.isfinite(dataset.attrs["bits_per_dim"]):
+            require(text_of(where, dataset, "bits_kind") in KINDS, where, f"bits_kind is '{dataset.attrs['bits_kind']}'")
+        check_beside(where, dataset)
     elif dataset.ndim == 4:
-        for name, allowed in (("kind", KINDS), ("measure", MEASURES)):
+        for name, allowed in (("kind", KINDS), ("bits_kind", KINDS), ("measure", MEASURES)):
             require(name in dataset.parent, where, f"has no {name} beside it")
             values = set(dataset.parent[name].asstr()[()].ravel())
             require(values <= allowed | {"none"}, where, f"{name} is one of {values}")
@@ -210,7 +224,8 @@ def unnamed(f, name, **how):
 
 def named(f, data, **how):
     """A variable beside LL, right but for what `how` breaks."""
-    d = unnamed(f, os.path.dirname(LL) + "/extra", data=data, track_times=how.pop("track_times", False), **how)
+    name = how.pop("name", "extra")
+    d = unnamed(f, os.path.dirname(LL) + "/" + name, data=data, track_times=how.pop("track_times", False), **how)
     d.dims[0].attach_scale(f[os.path.dirname(LL) + "/example"])
     return d
 
@@ -258,6 +273,9 @@ BREAKAGES = [
     ("no estimator", "no attribute estimator", lambda f, n: remove(f, "estimator")),
     ("no measure", "no attribute measure", lambda f, n: remove(f, "measure")),
     ("no Monte Carlo error", "no attribute mc_error", lambda f, n: remove(f, "mc_error")),
+    ("no kind of bits", "no attribute bits_kind", lambda f, n: remove(f, "bits_kind")),
+    ("an unknown kind of bits", "bits_kind is 'guess'", lambda f, n: rewrite(f, "bits_kind", "guess")),
+    ("an upper bound of test data", "has upper_bound beside it", lambda f, n: named(f, np.zeros(n), name="upper_bound")),
     ("the filter lzf", "filters that not every reader has", lambda f, n: named(f, np.zeros(n), compression="lzf", chunks=(n,))),
     ("times", "keeps times", lambda f, n: named(f, np.zeros(n), track_times=True)),
     ("another schema", "schema is 'other'", lambda f, n: f.attrs.__setitem__("schema", "other")),

@@ -135,7 +135,7 @@ with open("one thread/compare.csv", newline="", encoding="utf-8") as file:
 assert all(None not in row and None not in row.values() for row in rows), "rows of different lengths"
 values = [float(row["value"]) for row in rows if row["value"]]
 assert len(values) > 10 * len(sys.argv[1:]), f"{len(values)} numbers only"
-means = {(r["dataset"], r["view"], r["label"], r["split"], r["estimator"]): float(r["value"]) for r in rows
+means = {(r["dataset"], r["view"], r["label"], r["split"], r["name"]): float(r["value"]) for r in rows
          if r["quantity"] == "mean_log_likelihood"}
 for path in sys.argv[1:]:
     with h5py.File(path) as file:
