@@ -211,6 +211,45 @@ static void note_share(void *ctx, double share)
     last_share = share;
 }
 
+/* A model of three orderings, NaN along the second in the last row. */
+static void toy_build(tx_model *m)
+{
+    m->net[0] = tx_params_new("toy"), m->n_net = 1;
+    tx_params_add(m->net[0], "unused", tx_shape2(1, 1), (tx_init){TX_INIT_CONSTANT, 0});
+}
+
+static uint64_t toy_orderings(const tx_model *m) { return (void)m, 3; }
+
+static tx_var toy_along(tx_model *m, tx_tape *t, uint64_t ordering, tx_var x)
+{
+    (void)m;
+    tx_tensor y = tx_tape_tensor(t, tx_rows(x->v), 1);
+    for (size_t i = 0; i < tx_len(y); i++) y.x[i] = ordering == 1 && i == ALL - 1 ? NAN : (real)-2.385;
+    return tx_leaf(t, y);
+}
+
+static void test_not_finite(void)
+{
+    static const tx_option none[] = {{0}};
+    static const tx_model_ops toy = {.name = "toy",
+                                     .spaces = TX_ON_BINARY,
+                                     .options = none,
+                                     .build = toy_build,
+                                     .n_ordering = toy_orderings,
+                                     .log_prob_along = toy_along};
+    tx_model *m;
+    tx_estimate e = {0};
+    int config = 3;
+    CHECK_OK(tx_model_new(&m, &toy, NULL, &view.space, 1));
+    CHECK_INT(tx_estimator_find("ensemble")->run(&config, m, &view, TX_TEST, 0, tx_rng_root(1), NULL, NULL, &e),
+              TX_EDIVERGED);
+    CHECK_HAS(tx_last_error(), "test row 63 is nan");
+    e = run("ensemble", m, &view, "{}", ALL - 1);
+    CHECK_NEAR(e.mean, -2.385, 1e-6);
+    tx_estimate_free(&e);
+    tx_model_free(m);
+}
+
 /* Many rows and batches of them; and rows whose density is NaN are named. */
 static void test_threads(void)
 {
@@ -230,6 +269,8 @@ static void test_threads(void)
             tx_threads_set(1 << j);
             e[j] = run("ensemble", m, &v, "{n_ordering: 3}", 0);
             CHECK_TRUE(memcmp(e[j].log_likelihood, e[0].log_likelihood, N * sizeof(double)) == 0);
+            CHECK_NEAR(number(&e[j], "curve_mean", 2), e[j].mean, 1e-12 * fabs(e[j].mean));
+            CHECK_NEAR(number(&e[j], "curve_std_error", 2), e[j].mean_error, 1e-12);
         }
         tx_threads_set(1);
         tx_estimate exact = run("ensemble", m, &v, "{n_ordering: 3}",
@@ -264,6 +305,7 @@ int main(void)
         {"one ordering is the model, all of MADE's too", test_own},
         {"the curve is that of nested ensembles", test_curve},
         {"fewer orderings than asked for", test_fewer},
+        {"what is not finite along one ordering", test_not_finite},
         {"the same bits for every thread count; what is not finite", test_threads},
         {"clean up", finish},
     };
