@@ -110,6 +110,35 @@ def independent(run, x):
     return log_p[np.arange(run.dim), x.astype(int)].sum(1)
 
 
+def chow_liu(run, x):
+    w, parent = run.weights, run.weights["structure/parent"][0].astype(int)
+    return bernoulli(x, np.where(x[:, parent] > 0, w["tree/logit1"], w["tree/logit0"]))
+
+
+def gaussian(run, x):
+    w = run.weights["gaussian/whitening"]
+    z = (x - run.weights["gaussian/mean"]) @ w.T
+    return -0.5 * (z**2).sum(1) + np.log(np.diag(w)).sum() - 0.5 * run.dim * np.log(2 * np.pi)
+
+
+def mixture(run, x):
+    w = {key.split("/")[1]: value for key, value in run.weights.items()}
+    log_weight = w["log_weight"][0] - log_sum_exp(w["log_weight"], 1)
+    if "logit" in w:
+        each = [bernoulli(x, row) for row in w["logit"]]
+    else:
+        each = [normal(x, mean, log_variance) for mean, log_variance in zip(w["mean"], w["log_variance"])]
+    return log_sum_exp(np.stack(each) + log_weight[:, None], 0)
+
+
+def kde(run, x):
+    w = {key.split("/")[1]: value for key, value in run.weights.items()}
+    b, centre = w["scale"][0, 0], w["mean"] + w["offset"]
+    square = np.stack([((row - centre) ** 2).sum(1) for row in x])
+    log_z = 0.5 * np.log(np.pi / b) if run.measure == "lebesgue" else np.log1p(np.exp(-b))
+    return log_sum_exp(w["log_weight"] - b * square, 1) - run.dim * log_z
+
+
 def masked_net(run, x, index, heads, activation=None, per=1):
     """Outputs of the masked net (Germain et al. 2015, section 4) with set of masks `index`, one array a head."""
     w, d = run.weights, run.dim
@@ -205,7 +234,8 @@ def vae_observation(run, x, y):
     return normal(x, mean, log_variance)
 
 
-EXACT = {"independent": independent, "fvbn": fvbn, "nade": nade, "made": made, "made_mog": made_mog, "nice": nice}
+EXACT = {"independent": independent, "chow_liu": chow_liu, "gaussian": gaussian, "mixture": mixture, "kde": kde,
+         "fvbn": fvbn, "nade": nade, "made": made, "made_mog": made_mog, "nice": nice}
 BOUND = {"vae": vae}
 
 
@@ -381,6 +411,9 @@ def drawn(random, **shapes):
     return {key.replace("__", "/"): 0.9 * random.standard_normal(shape) for key, shape in shapes.items()}
 
 
+SHARES = {"kernels/log_weight": np.log([[0.1, 0.2, 0.3, 0.4]]), "kernels/scale": np.array([[1.3]])}
+
+
 def tiny_discrete(random):
     """Models of {0,1}^6 or {0,1,2}^3 with random weights, of every kind."""
     d = 6
@@ -395,6 +428,13 @@ def tiny_discrete(random):
     nade_net = {"net__c": (1, 7), "net__v": (d, 7), "net__b": (1, d)}
     yield Run("independent", {}, drawn(random, marginals__logit=(1, d)), d), 2
     yield Run("independent", {}, drawn(random, marginals__logit=(3, 3)), 3), 3
+    parent = {"structure/parent": np.array([[2.0, 0, 2, 0, 3, 2]])}
+    tree = drawn(random, tree__logit0=(1, d), tree__logit1=(1, d))
+    tree["tree/logit1"][0, 2] = tree["tree/logit0"][0, 2]  # the root
+    yield Run("chow_liu", {}, {**tree, **parent}, d), 2
+    yield Run("mixture", {}, drawn(random, mixture__log_weight=(1, 3), mixture__logit=(3, d)), d), 2
+    centres = {"kernels/mean": np.zeros((1, d)), "kernels/offset": random.integers(0, 2, (4, d)).astype(float)}
+    yield Run("kde", {}, {**centres, **SHARES}, d), 2
     yield Run("fvbn", {}, {**drawn(random, net__w=(d, d), net__b=(1, d)), **order}, d), 2
     yield Run("made", options, drawn(random, **deep), d), 2
     several = {**options, "masks": 3, "direct": True, "activation": "relu"}
@@ -420,6 +460,14 @@ def tiny_continuous(random):
         weights = {**drawn(random, **flow), "flow/log_scale": np.array([[0.7, 0.2]])}
         yield Run("nice", options, weights, 2)
     yield Run("independent", {}, drawn(random, marginals__mean=(1, 2), marginals__log_variance=(1, 2)), 2)
+    whitening = np.array([[0.7, 0], [0.4, 1.3]])
+    yield Run("gaussian", {}, {**drawn(random, gaussian__mean=(1, 2)), "gaussian/whitening": whitening}, 2)
+    parts = drawn(random, mixture__log_weight=(1, 3), mixture__mean=(3, 2), mixture__log_variance=(3, 2))
+    yield Run("mixture", {}, parts, 2)
+    kernels = {**drawn(random, kernels__mean=(1, 2), kernels__offset=(4, 2)), **SHARES}
+    run = Run("kde", {}, kernels, 2)
+    run.measure = "lebesgue"
+    yield run
 
 
 def linear_vae_gap(random):

@@ -143,7 +143,7 @@ static void test_distances(void)
     double xs[N], ys[M], centre[D];
     for (size_t i = 0; i < N * D; i++) x[i] = (real)(1000 + tx_rng_normal1(stream("x"), i));
     for (size_t i = 0; i < M * D; i++) y[i] = (real)(1000 + tx_rng_normal1(stream("y"), i));
-    memcpy(y, x, D * sizeof *x); /* a distance of 0 */
+    memcpy(y, x, sizeof x); /* distances of 0, which rounding makes negative */
     double want[N * M];
     for (size_t i = 0; i < N; i++)
         for (size_t j = 0; j < M; j++) {
@@ -564,6 +564,52 @@ static void test_em_rises(void)
     free_set(s);
 }
 
+/* One iteration from the parameters of the one before, in double; a component too far from every row stays. */
+static void test_em_by_definition(void)
+{
+    enum { N = 200, D = 3, K = 4 };
+    set *s = clouds(N, D);
+    tx_model *m = NULL;
+    CHECK_OK(try_model(&m, &tx_model_mixture, s, "{components: 4}"));
+    em(m, s, 0);
+    real *mean = weight(m, "mean"), *lv = weight(m, "log_variance"), *w = weight(m, "log_weight");
+    mean[2 * D] = 1000;
+    double old[K][D], sum[K] = {0}, first[K][D] = {{0}}, second[K][D] = {{0}}, kept = (double)lv[2 * D + 1];
+    for (size_t i = 0; i < K * D; i++) old[i / D][i % D] = (double)mean[i];
+    for (size_t i = 0; i < N; i++) {
+        double p[K], all = 0;
+        const float *x = s->value + i * D;
+        for (size_t k = 0; k < K; k++) {
+            double log_p = (double)w[k];
+            for (size_t j = 0; j < D; j++) {
+                double v = (double)lv[k * D + j];
+                log_p -= 0.5 * (v + pow((double)x[j] - old[k][j], 2) * exp(-v));
+            }
+            all += p[k] = exp(log_p);
+        }
+        for (size_t k = 0; k < K; k++)
+            for (size_t j = 0; j < D; j++) {
+                sum[k] += j ? 0 : p[k] / all;
+                first[k][j] += p[k] / all * (double)x[j], second[k][j] += p[k] / all * pow((double)x[j], 2);
+            }
+    }
+    em(m, s, 1);
+    for (size_t k = 0; k < K; k++)
+        for (size_t j = 0; j < D; j++) {
+            double mu = first[k][j] / sum[k], v = second[k][j] / sum[k] - mu * mu;
+            if (k == 2) {
+                CHECK_NEAR(mean[k * D + j], old[k][j], 0);
+                continue;
+            }
+            CHECK_NEAR(mean[k * D + j], mu, TOL * 30);
+            CHECK_NEAR(lv[k * D + j], log(v), TOL * 100);
+            CHECK_NEAR(w[k], log(sum[k] / N), TOL * 30 + 2e-8);
+        }
+    CHECK_NEAR(lv[2 * D + 1], kept, 0);
+    CHECK_NEAR(w[2], log(1e-6 / N), 1e-5);
+    tx_model_free(m), free_set(s);
+}
+
 static void test_one_component(void)
 {
     enum { N = 300 };
@@ -773,7 +819,17 @@ static void test_kde_of_clusters(void)
     CHECK_NEAR(weight(m, "log_weight")[0], -log(2), TOL);
     tx_model_free(m), free_set(s);
     s = coins(N, 5);
-    m = fitted(&tx_model_kde, s, "{centres: kmeans, n_centre: 6}");
+    m = fitted(&tx_model_kde, s, "{centres: kmeans, n_centre: 1}");
+    for (size_t j = 0; j < 5; j++) CHECK_INT(weight(m, "offset")[j], s->view.space.mean[j] > 0.5);
+    tx_model_free(m);
+    m = fitted(&tx_model_kde, s, "{centres: kmeans, n_centre: 6, weights: cluster, bandwidth: 0.2}");
+    double value[N];
+    log_probs(m, s, N, value);
+    for (size_t i = 0; i < N; i++) {
+        real x[5];
+        tx_view_range(&s->view, TX_TEST, i, 1, x, NULL);
+        CHECK_NEAR(value[i], naive_kde(s, m, 6, 0.2, x), TOL * 30);
+    }
     for (size_t i = 0; i < 30; i++) {
         double c = (double)weight(m, "offset")[i];
         CHECK_TRUE(c == 0 || c == 1);
@@ -894,6 +950,7 @@ int main(void)
         {"gaussian: singular covariances are refused", test_gaussian_refuses},
         {"exact: the mean in the view's own unit", test_unit_of_the_view},
         {"mixture: the likelihood rises", test_em_rises},
+        {"mixture: an iteration by definition", test_em_by_definition},
         {"mixture: one component is the closed form", test_one_component},
         {"mixture: normals far apart are recovered", test_recovers_normals},
         {"mixture: Bernoullis far apart are recovered", test_recovers_bernoullis},
