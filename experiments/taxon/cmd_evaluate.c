@@ -122,19 +122,20 @@ static void print_estimate(const tx_stored *s, const tx_estimate *e)
 {
     bool drawn = e->split == TX_SIMULATED;
     const char *brief = tx_estimate_text(e, "brief");
-    double gap = tx_estimate_setting(e, "gap_mean");
+    double gap = tx_estimate_setting(e, "gap_mean"), gap_error = tx_estimate_setting(e, "gap_error");
     printf("%s on %s, %s, %s%s%zu %s, by %s%s%s:\n", s->info.label, s->info.dataset, s->info.view,
            drawn ? "" : tx_split_name(e->split), drawn ? "" : " split, ", e->n,
            drawn ? "rows that the model drew itself" : "examples", e->estimator, *brief ? ", " : "", brief);
     printf("  log-likelihood %s %.4f nats", tx_kind_sign(e->kind), e->mean);
-    if (isfinite(e->mean_error)) printf(", standard error %.4f over examples", e->mean_error);
+    if (isfinite(e->mean_error)) printf(", standard error %.4f over %s", e->mean_error, drawn ? "rows" : "examples");
     if (e->mc_error > 0) printf(", Monte Carlo error %.4f", e->mc_error);
     printf("\n  %s%s\n", tx_kind_words(e->kind), e->stochastic ? tx_noise_words(e->kind) : "");
-    if (isfinite(e->bits_per_dim)) printf("  bits/dim %s %.4f\n", tx_kind_sign(e->bits_kind), e->bits_per_dim);
+    if (isfinite(e->bits_per_dim) && !drawn)
+        printf("  bits/dim %s %.4f\n", tx_kind_sign(e->bits_kind), e->bits_per_dim);
     if (isfinite(gap))
-        printf("  an upper bound of the same rows is %.4f nats higher (standard error %.4f): evidence about the "
-               "estimator,\n  not about the data\n",
-               gap, tx_estimate_setting(e, "gap_error"));
+        printf("  an upper bound of the same rows: %.4f nats; the gap between the two: %.4f", e->mean + gap, gap);
+    if (isfinite(gap) && isfinite(gap_error)) printf(", standard error %.4f", gap_error);
+    if (isfinite(gap)) printf("\n  this speaks of the estimator, not of the data\n");
     if (*e->evaluated_model && strcmp(e->evaluated_model, "model") != 0)
         printf("  evaluated is not the model itself but %s\n", e->evaluated_model);
 }

@@ -195,17 +195,17 @@ static void tell_evidence(const tx_board_block *b, const tx_format *f, tx_text *
             tx_text_add(t, "%s on %s, %s by %s: on %zu rows drawn from the model itself", b->row[i].label, b->dataset,
                         b->view, c->by, c->n_least);
             if (c->n_seed > 1) tx_text_add(t, " by each of %d seeds", c->n_seed);
-            if (isfinite(c->gap))
-                tx_text_add(t,
-                            "\n  the lower bound is %.*f and the upper bound %.*f: a gap of %.*f %s%s%s %.*f nats; it "
-                            "speaks\n  of the estimator, not of the data.\n",
-                            d, c->mean, d, c->mean + c->gap, d, c->gap, f->math, f->plus_minus, f->math, d,
-                            c->gap_error);
-            else
+            if (isfinite(c->gap)) {
+                tx_text_add(t, "\n  the lower bound is %.*f and the upper bound %.*f: a gap of %.*f", d, c->mean, d,
+                            c->mean + c->gap, d, c->gap);
+                if (c->gap_error > 0) tx_text_add(t, " %s%s%s %.*f", f->math, f->plus_minus, f->math, d, c->gap_error);
+                tx_text_add(t, " nats; it speaks\n  of the estimator, not of the data.\n");
+            } else {
                 tx_text_add(t,
                             "\n  the log-likelihood is %s%s%s %.*f nats; it speaks of the estimator, not of the "
                             "data.\n",
                             f->math, f->sign[c->kind], f->math, tx_error_decimals(c->error), c->mean);
+            }
         }
 }
 
