@@ -264,6 +264,16 @@ if grep -q ',elbo_33,elbo,model,lower_bound,' "a b/compare.csv"; then ok; else f
 check "table of what has a name" 0 -- table "a b"
 holds "table of what has a name" "elbo_33 (elbo)"
 
+check "evaluate rows that the model draws" 0 -- evaluate "$run" --estimator bdmc -n 5 n_step=20 n_chain=2
+holds "evaluate rows that the model draws" "5 rows that the model drew itself, by bdmc"
+holds "evaluate rows that the model draws" "the gap between the two"
+check "such rows are of no split" 64 "rows that it draws from the model itself" -- evaluate "$run" --estimator bdmc --split test
+check "table of drawn rows" 0 -- table "a b"
+holds "table of drawn rows" "on 5 rows drawn from the model itself"
+if grep -q '^bars, raw.*simulated' out.txt; then fail "drawn rows are ranked"; else ok; fi
+check "collect drawn rows" 0 -- collect "a b"
+if grep -q ',simulated,vae,.*,gap_mean,' "a b/compare.csv"; then ok; else fail "collect drawn rows"; fi
+
 # Paired differences
 check "pairwise" 0 -- table "a b" --pairwise
 holds "pairwise" "bars, raw: counting measure, test split, 60 examples"
