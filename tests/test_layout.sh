@@ -29,9 +29,10 @@ for level in "${order[@]}"; do
   allowed="$allowed $level"
 done
 
-# Nothing in common/ knows a model's name.
+# Nothing in common/ knows a model's name. An estimator may share one: its own file says it of itself.
 names=$(sed -nE 's/^TX_MODEL\(([a-z0-9_]+)\).*/\1/p' models/models.def | paste -sd'|')
-none "common/ names no model" "$(grep -rnE --include='*.[ch]' "\"($names)\"|tx_model_($names)\b" common)"
+none "common/ names no model" "$(grep -rnE --include='*.[ch]' "\"($names)\"|tx_model_($names)\b" common |
+  grep -vE '^common/likelihood/(.*)\.c:[^"]*"\1"[^"]*$')"
 
 # A model is registered once, documented in its folder and cited.
 for name in ${names//|/ }; do
