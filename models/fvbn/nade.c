@@ -30,7 +30,9 @@ static const tx_option options[] = {
     {"order", TX_OPT_CHOICE, offsetof(nade_config, order), "fixed", 0, 0, "fixed|agnostic",
      "train the density of one order by its likelihood, or a net for all orders", "Uria et al. 2014"},
     {"order_seed", TX_OPT_INT, offsetof(nade_config, order_seed), "-1", -1, 2147483647, NULL,
-     "the order that is evaluated and sampled: -1 raster, else names a permutation", NULL},
+     "the order that is evaluated and sampled: -1 raster, else names a permutation; a net for all orders is far worse "
+     "along the raster than along drawn ones",
+     NULL},
     {0},
 };
 
@@ -306,30 +308,36 @@ static const tx_op walk_op = {"nade_agnostic", 3, walk_eval, NULL};
 
 static uint64_t n_ordering(const tx_model *m) { return ((const nade *)m->state)->agnostic ? 0 : 1; }
 
-/** Ordering 0 is the model's own; each further one a permutation that no option moves. */
-static const uint32_t *order_of(const nade *s, tx_tape *t, uint64_t ordering, size_t d)
+/** Log p(x) of a net for all orders along one. */
+static tx_var along(const nade *s, tx_tape *t, const uint32_t *order, tx_var x)
 {
-    if (ordering == 0) return s->order;
-    uint32_t *order = take(t, d, sizeof *order);
-    tx_order_fill(true, 0, ordering, d, order);
-    return order;
+    path *p = take(t, 1, sizeof *p);
+    *p = (path){s, order};
+    const tx_var in[] = {x, tx_params_var(s->net, s->w), tx_params_var(s->net, s->v)};
+    return tx_bernoulli_logp(t, tx_apply(t, &walk_op, x->v.shape, in, (tx_attr){.p = p}), x);
 }
 
-static tx_var log_prob_along(tx_model *m, tx_tape *t, uint64_t ordering, tx_var x)
+static tx_var log_prob(tx_model *m, tx_tape *t, tx_var x)
 {
     const nade *s = m->state;
-    tx_var w = tx_params_var(s->net, s->w), c = tx_params_var(s->net, s->c), v = tx_params_var(s->net, s->v);
-    if (s->agnostic) {
-        path *p = take(t, 1, sizeof *p);
-        *p = (path){s, order_of(s, t, ordering, tx_cols(x->v))};
-        return tx_bernoulli_logp(t, tx_apply(t, &walk_op, x->v.shape, (tx_var[]){x, w, v}, (tx_attr){.p = p}), x);
-    }
-    TX_REQUIRE(ordering == 0, "nade: ordering %llu of the one it has", (unsigned long long)ordering);
-    tx_var l = tx_apply(t, &scan_op, x->v.shape, (tx_var[]){x, w, c, v}, (tx_attr){.p = s->order});
+    if (s->agnostic) return along(s, t, s->order, x);
+    const tx_var in[] = {x, tx_params_var(s->net, s->w), tx_params_var(s->net, s->c), tx_params_var(s->net, s->v)};
+    tx_var l = tx_apply(t, &scan_op, x->v.shape, in, (tx_attr){.p = s->order});
     return tx_bernoulli_logp(t, tx_add_row(t, l, tx_params_var(s->net, s->b)), x);
 }
 
-static tx_var log_prob(tx_model *m, tx_tape *t, tx_var x) { return log_prob_along(m, t, 0, x); }
+/** Permutations that no option moves, after the model's own order if that was drawn too. The raster order is not among
+ *  them: subsets of seen pixels as it makes them hardly ever occur in training. */
+static tx_var log_prob_along(tx_model *m, tx_tape *t, uint64_t ordering, tx_var x)
+{
+    const nade *s = m->state;
+    bool own = !s->agnostic || ((const nade_config *)m->config)->order_seed >= 0;
+    TX_REQUIRE(s->agnostic || ordering == 0, "nade: ordering %llu of the one it has", (unsigned long long)ordering);
+    if (own && ordering == 0) return log_prob(m, t, x);
+    uint32_t *order = take(t, tx_cols(x->v), sizeof *order);
+    tx_order_fill(true, 0, ordering + !own, tx_cols(x->v), order);
+    return along(s, t, order, x);
+}
 
 /** A row's random subset of seen variables: seen[i] its mask, hidden[i] = 1 - mask. */
 typedef struct subsets {
