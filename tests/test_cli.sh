@@ -204,6 +204,7 @@ holds "list" '"name": "vae"'
 for kind in datasets views estimators optimizers; do check "list $kind" 0 -- list $kind; done
 check "list of an unknown kind" 64 "did you mean 'models'" -- list model
 for name in vae ring binarised parzen adam train view dataset evaluate; do check "show $name" 0 -- show $name; done
+check "show of a name that a model and an estimator have" 0 -- show iwae && { holds "its model" "model: iwae"; holds "its estimator" "estimator: iwae"; }
 check "show of an unknown name" 64 "did you mean 'vae'" -- show vea
 check "config" 0 -- config tiny.yaml
 cp out.txt resolved.yaml

@@ -19,25 +19,31 @@ static const struct {
     {"train", "keys of `train:`, and the chosen optimizer's own", tx_train_options},
     {"dataset", "keys of an entry of `datasets:`, besides the view's", tx_data_options},
     {"evaluate",
-     "keys of `evaluate:`, besides `estimators` ([exact, elbo]; NAME or {estimator: NAME, name: LABEL, ...}) and `splits` ([test])",
+     "keys of `evaluate:`, besides `estimators` ([exact, elbo]; NAME or {estimator: NAME, name: LABEL, ...}) and "
+     "`splits` ([test])",
      tx_evaluate_options},
     {"view", "keys of the view in an entry of `datasets:`", tx_view_options},
 };
 
-static bool find(const char *name, tx_item *out, const char **noun)
+enum { MAX_MATCHES = 8 };
+typedef struct match {
+    tx_item item;
+    const char *noun;
+} match;
+
+/* A model and an estimator may share a name: all that have it. */
+static int find(const char *name, match out[MAX_MATCHES])
 {
-    for (size_t i = 0; i < TX_LEN(parts); i++) {
-        if (strcmp(parts[i].name, name) != 0) continue;
-        *out = (tx_item){.name = parts[i].name, .summary = parts[i].summary, .options = parts[i].options};
-        *noun = "part of a config";
-        return true;
-    }
+    int n = 0;
+    tx_item item;
+    for (size_t i = 0; i < TX_LEN(parts); i++)
+        if (strcmp(parts[i].name, name) == 0)
+            out[n++] = (match){{.name = parts[i].name, .summary = parts[i].summary, .options = parts[i].options},
+                               "part of a config"};
     for (const tx_catalog *c = tx_catalog_list; c->plural; c++)
-        for (int i = 0; c->at(i, out); i++) {
-            *noun = c->noun;
-            if (strcmp(out->name, name) == 0) return true;
-        }
-    return false;
+        for (int i = 0; n < MAX_MATCHES && c->at(i, &item); i++)
+            if (strcmp(item.name, name) == 0) out[n++] = (match){item, c->noun};
+    return n;
 }
 
 static tx_status fail_unknown(const char *name)
@@ -75,24 +81,41 @@ static json_t *options_json(const tx_option *table)
     return list;
 }
 
+static void print_match(const match *m)
+{
+    const tx_item *item = &m->item;
+    printf("%s: %s\n%s\n", m->noun, item->name, item->summary);
+    if (item->place) printf("%s: %s\n", strcmp(m->noun, "model") == 0 ? "taxonomy" : "files", item->place);
+    if (item->citation) printf("citation: %s\n", item->citation);
+    print_options(item->options);
+}
+
+static json_t *match_json(const match *m)
+{
+    const tx_item *item = &m->item;
+    return json_pack("{ss, ss, ss, ss*, ss*, so}", "name", item->name, "kind", m->noun, "summary", item->summary,
+                     "place", item->place, "citation", item->citation, "options", options_json(item->options));
+}
+
 static int run_show(const tx_args *a)
 {
-    tx_item item;
-    const char *noun = NULL;
-    if (!find(a->v[0], &item, &noun)) return fail_unknown(a->v[0]);
+    match found[MAX_MATCHES];
+    int n = find(a->v[0], found);
+    if (n == 0) return fail_unknown(a->v[0]);
     if (tx_args_on(a, "json")) {
-        tx_print_json(json_pack("{ss, ss, ss, ss*, ss*, so}", "name", item.name, "kind", noun, "summary", item.summary,
-                                "place", item.place, "citation", item.citation, "options", options_json(item.options)));
+        json_t *all = json_array();
+        for (int i = 0; i < n; i++) json_array_append_new(all, match_json(&found[i]));
+        tx_print_json(all);
         return TX_OK;
     }
-    printf("%s: %s\n%s\n", noun, item.name, item.summary);
-    if (item.place) printf("%s: %s\n", strcmp(noun, "model") == 0 ? "taxonomy" : "files", item.place);
-    if (item.citation) printf("citation: %s\n", item.citation);
-    print_options(item.options);
+    for (int i = 0; i < n; i++) {
+        if (i) printf("\n");
+        print_match(&found[i]);
+    }
     return TX_OK;
 }
 
-static const tx_flag flags[] = {{"json", 0, NULL, "print JSON"}, {0}};
+static const tx_flag flags[] = {{"json", 0, NULL, "print JSON: a list of what has this name"}, {0}};
 const tx_command tx_command_show = {
     .name = "show",
     .summary = "Every option of a model, data set, view, estimator, optimizer, `train`, "
