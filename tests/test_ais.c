@@ -331,9 +331,9 @@ static void check_unbiased(const tx_model_ops *ops, const char *settings)
 
 static void test_unbiased(void)
 {
-    check_unbiased(&linear, "{n_step: 12, n_chain: 2, n_leapfrog: 3, acceptance: 0.5}");
-    check_unbiased(&with_encoder, "{n_step: 12, n_chain: 2, n_leapfrog: 3, acceptance: 0.5}");
-    check_unbiased(&with_encoder, "{n_step: 6, n_chain: 2, n_leapfrog: 1, acceptance: 0.3, schedule: linear}");
+    check_unbiased(&linear, "{n_step: 40, n_chain: 2, n_leapfrog: 2, acceptance: 0.5}");
+    check_unbiased(&with_encoder, "{n_step: 40, n_chain: 2, n_leapfrog: 2, acceptance: 0.5}");
+    check_unbiased(&with_encoder, "{n_step: 40, n_chain: 2, n_leapfrog: 1, acceptance: 0.3, schedule: linear}");
 }
 
 /* With one step the weights are p(x,z)/start(z) at draws from the start. */
@@ -414,7 +414,8 @@ static void test_error(void)
     double mean[ROWS] = {0}, square[ROWS] = {0}, stated = 0, seen = 0, of_mean = 0, mean_of = 0, mean_square = 0;
     for (uint64_t k = 0; k < REPEATS; k++) {
         tx_estimate e;
-        CHECK_OK(estimate("ais", m, &real_view, "{n_step: 20, n_chain: 24, n_leapfrog: 3}", ROWS, 50 + k, &e));
+        CHECK_OK(
+            estimate("ais", m, &real_view, "{n_step: 20, n_chain: 24, n_leapfrog: 2, n_pilot: 2}", ROWS, 50 + k, &e));
         for (size_t i = 0; i < ROWS; i++) {
             mean[i] += e.log_likelihood[i] / REPEATS, square[i] += pow(e.log_likelihood[i], 2) / REPEATS;
             stated += e.std_error[i] / REPEATS;
@@ -558,7 +559,7 @@ static void test_observations(void)
 /* The deviation is the best of the grid on valid, by the closed form; at its edge that is said. */
 static void test_sigma(void)
 {
-    const char *settings = "{n_step: 40, n_chain: 8, n_leapfrog: 3, sigma_min: 0.1, sigma_max: 1.6, n_sigma: 5, "
+    const char *settings = "{n_step: 200, n_chain: 16, n_leapfrog: 1, sigma_min: 0.1, sigma_max: 1.6, n_sigma: 5, "
                            "n_valid: 40, n_step_sigma: 60}";
     tx_model *m = new_model(&generator, &real_view, "{}");
     tx_estimate e;
@@ -611,7 +612,7 @@ static void test_jacobian(void)
 static void run_with_threads(int threads, const char *name, tx_model *m, tx_estimate *e)
 {
     tx_threads_set(threads);
-    CHECK_OK(estimate(name, m, &binary_view, "{n_step: 2, n_chain: 30, n_leapfrog: 3, n_example: 40}", 0, 2, e));
+    CHECK_OK(estimate(name, m, &binary_view, "{n_step: 2, n_chain: 30, n_leapfrog: 1, n_example: 20}", 0, 2, e));
     tx_threads_set(1);
 }
 

@@ -50,7 +50,7 @@ const tx_option tx_anneal_options[] = {
  * the first temperature, and the least over a path. Every step is drawn within this share of its table's value, so that
  * no trajectory is a whole period of a near-Gaussian target (Neal 2011, section 3.2). */
 static const double FIRST_STEP = 0.5, GAIN = 0.3, JITTER = 0.2;
-enum { WARM = 30, ADAPTATIONS = 300 };
+enum { WARM = 30, ADAPTATIONS = 100 };
 
 /* Of each chain: z, log f_0(z), d = log f_T(z) - log f_0(z), and the gradients of both. */
 typedef struct state {
