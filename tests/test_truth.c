@@ -1,9 +1,36 @@
 /* Estimators against the truth, on models whose marginal likelihood is known: a linear-Gaussian VAE, whose p(x) is
  * N(b, WW' + s^2 I), and a Bernoulli decoder of one latent, whose p(x) is an integral over the line. Letters: K
- * latents, D variables, W[K,D] and b[D] the decoder, s its deviation, k importance samples. */
+ * latents, D variables, W[K,D] and b[D] the decoder, s its deviation, k importance samples.
+ *
+ * Published reference code has had defects that changed conclusions. Those that could occur here, and what catches
+ * them:
+ *
+ *   logits averaged over masks, which are no model's test_fvbn "probabilities add to one"; here "mixtures of masks and
+ *                                                    orderings are normalised"
+ *   rows of valid reported as those of test        test_likelihood "exact is the model's log-likelihood"; here
+ *                                                    "bounds meet the truth ..", row by row
+ *   the epoch chosen on test, or on no split       test_model "selection, patience, limits, averages"; here
+ *                                                    "selection sees valid and never test"
+ *   a ring of 8 modes with one of them twice       test_data "known: modes"
+ *   a variance taken for a deviation in a density  test_data "known: modes"; test_zoo "vae: lower bound and log
+ *                                                    weight by formula"; test_truth_training
+ *   the same in a Parzen window, in ais            test_likelihood "parzen by its definition .."; here "parzen is
+ *                                                    biased ..", "ais of a generator under a normal"
+ *   samples of a flow from another prior           test_zoo "nice: samples come from its prior"; test_contract
+ *                                                    "integrals over R and R^2 are 1 and samples follow them"
+ *   halves of a flow that are not interleaved      test_zoo "nice: formula, interleaving and inverse"
+ *   importance samples by the batch, not as asked  here "as many importance samples as were asked for"
+ *   a decoder's deviation taken for 1              here, all of the linear model: its deviation is 0.45
+ *   Adam with other constants, moments from 1      test_optim "optimisers follow their papers"; here "Adam's
+ *                                                    constants"
+ *   dequantised without dividing by K              test_data "dequantised cells"
+ *   splits of other sizes under the same name      test_data "published sets"
+ *   a checkpoint under a key that nobody reads     test_store "checkpoints"; test_contract "a resumed training ends
+ *                                                    with the same bits" */
 #include <stdlib.h>
 #include "common/data/measure.h"
 #include "common/likelihood/estimator.h"
+#include "common/model/train.h"
 #include "tests/support/check.h"
 
 enum { D = 5, K = 2, N = 400, REPEATS = 200 };
@@ -57,12 +84,17 @@ static void open_rows(subject *o, const tx_dataset *like, const real *x)
     CHECK_OK(tx_view_open(&o->view, &o->data, &c));
 }
 
+static const tx_model_ops *find_model(const char *name)
+{
+    for (int i = 0; tx_model_list[i]; i++)
+        if (strcmp(tx_model_list[i]->name, name) == 0) return tx_model_list[i];
+    CU_FAIL_FATAL("no such model");
+    return NULL;
+}
+
 static void open_model(subject *o, const char *name, const char *options)
 {
-    const tx_model_ops *ops = NULL;
-    for (int i = 0; tx_model_list[i]; i++)
-        if (strcmp(tx_model_list[i]->name, name) == 0) ops = tx_model_list[i];
-    CU_ASSERT_PTR_NOT_NULL_FATAL(ops);
+    const tx_model_ops *ops = find_model(name);
     void *config = tx_alloc(1, ops->config_size);
     CHECK_OK(parse(ops->options, config, options));
     CHECK_OK(tx_model_new(&o->m, ops, config, &o->view.space, 1));
@@ -355,9 +387,12 @@ static void check_coverage(const subject *o, const char *name, const char *setti
         tx_estimate_free(&e);
     }
     moments m = moments_of(REPEATS, mean);
-    printf("\n    %s %s: covered %d of %d; error %.4g stated, %.4g seen; mean off by %.2f errors of %d repeats", name,
-           settings, covered, REPEATS, stated, m.error * sqrt(REPEATS), (m.mean - expected) / m.error, REPEATS);
-    CHECK_TRUE(covered >= 0.9 * REPEATS && covered <= 0.99 * REPEATS);
+    bool good = covered >= 0.9 * REPEATS && covered <= 0.99 * REPEATS;
+    if (!good)
+        printf("\n    %s %s: covered %d of %d; error %.4g stated, %.4g seen; mean off by %.2f errors of %d repeats",
+               name, settings, covered, REPEATS, stated, m.error * sqrt(REPEATS), (m.mean - expected) / m.error,
+               REPEATS);
+    CHECK_TRUE(good);
 }
 
 static void test_elbo_coverage(void)
@@ -408,7 +443,6 @@ static void test_iwae_coverage(void)
     check_coverage(&o, "iwae", "{n_importance: 2000}", 4, mean_of(4, o.truth));
     CHECK_OK(estimate(&o, "iwae", "{n_importance: 2000}", 4, 1, &e));
     CHECK_TRUE(many.mean < 0 && -many.mean + 5 * many.error < 0.1 * e.mc_error);
-    printf("\n %g %g +- %g %g", five.mean, many.mean, many.error, e.mc_error);
     tx_estimate_free(&e);
     CHECK_OK(estimate(&o, "iwae", "{n_importance: 5, n_repeat: 20}", 8, 1, &e));
     CHECK_TRUE(five.mean < -0.03 && five.error < 0.1 * e.mc_error);
@@ -495,7 +529,6 @@ static void check_unbiased(const subject *o, const char *name, const char *setti
     moments m = moments_of((size_t)repeats * N, ratio);
     CHECK_NEAR(m.mean, 1, 4 * m.error);
     CHECK_TRUE(m.error < least);
-    printf("\n    %s %s: %g +- %g", name, settings, m.mean, m.error);
     free(ratio);
 }
 
@@ -542,7 +575,6 @@ static void test_parzen(void)
     CHECK_TRUE(m.mean < smooth - 20 * m.error);
     CHECK_TRUE(smooth - m.mean > 3 * stated); /* an interval of its own error does not tell */
     CHECK_TRUE(smooth < mean_of(N, o.truth) - 5 * m.error);
-    printf("\n %g +- %g %g %g", m.mean, m.error, smooth, mean_of(N, o.truth));
     close_subject(&o);
 }
 
@@ -606,7 +638,6 @@ static void check_ais(const subject *o, const char *settings, double off)
     CHECK_INT(e.kind, TX_LOWER_BOUND);
     CHECK_TRUE(e.stochastic && e.split == TX_TEST);
     CHECK_TRUE(e.mean <= truth + 4 * e.mc_error);
-    printf("\n  %s: %g +- %g", settings, e.mean - truth, e.mc_error);
     if (off > 0) {
         CHECK_NEAR(e.mean, truth, off);
         CHECK_TRUE(e.mc_error < off / 3);
@@ -653,7 +684,6 @@ static void test_ais_coverage(void)
     }
     moments m = moments_of(REPEATS * ROWS, bias);
     CHECK_TRUE(m.mean < 0 && -m.mean + 5 * m.error < 0.1 * error);
-    printf("\n %g +- %g %g", m.mean, m.error, error);
     close_subject(&o);
 }
 
@@ -684,15 +714,14 @@ static void check_gap(const subject *o, double (*truth_of)(const double x[]), co
     moments u = moments_of(e.n, under), v = moments_of(e.n, over);
     CHECK_TRUE(low <= 4 * e.mc_error && high >= -4 * error);
     CHECK_NEAR(gap, high - low, 1e-9);
-    CHECK_TRUE(gap >= 0);
+    CHECK_TRUE(gap >= -4 * error);
     CHECK_NEAR(u.mean, 1, 4 * u.error);
     if (closed) {
         CHECK_NEAR(v.mean, 1, 4 * v.error); /* of short chains exp(-upper) has too heavy a tail for its error */
         CHECK_TRUE(gap < 0.05 && low > -0.05 && high < 0.05);
-    } else
-        CHECK_TRUE(low < -4 * e.mc_error && high > 4 * error && gap > 0.1); /* short chains: the gap is seen */
-    printf("\n  %s: %g %g gap %g +- %g; %g +- %g %g +- %g", settings, low, high, gap, error, u.mean, u.error, v.mean,
-           v.error);
+    } else { /* the gap of short chains is seen */
+        CHECK_TRUE(low < -4 * e.mc_error && high > 4 * error && gap > 0.1);
+    }
     free(under), free(over);
     tx_estimate_free(&e);
 }
@@ -740,6 +769,152 @@ static void test_generator(void)
     close_subject(&o);
 }
 
+/* ---- what was asked for is what is done ---- */
+
+static tx_var (*decode)(tx_model *m, tx_tape *t, tx_var x, tx_var z);
+static size_t decoded;
+static tx_var count_rows(tx_model *m, tx_tape *t, tx_var x, tx_var z)
+{
+    decoded += tx_rows(z->v);
+    return decode(m, t, x, z);
+}
+
+/* Every importance sample that was asked for is decoded, and no other, whatever passes they are made in. */
+static void test_number_of_samples(void)
+{
+    static const int k[] = {2, 7, 50, 499, 500, 501, 1203};
+    subject o;
+    linear l = skewed();
+    open_linear(&o, &l);
+    tx_model_ops counting = *o.m->ops;
+    decode = counting.log_observation, counting.log_observation = count_rows;
+    o.m->ops = &counting;
+    for (size_t i = 0; i < TX_LEN(k); i++)
+        for (int repeats = 1; repeats <= 3; repeats += 2) {
+            char settings[100];
+            tx_estimate e;
+            snprintf(settings, sizeof settings, "{n_importance: %d, n_repeat: %d}", k[i], repeats);
+            decoded = 0;
+            CHECK_OK(estimate(&o, "iwae", settings, 13, 1, &e));
+            CHECK_INT(decoded, 13 * k[i] * repeats);
+            CHECK_NEAR(e.model_evaluations, 13.0 * k[i] * repeats, 0);
+            CHECK_NEAR(setting(&e, "n_importance"), k[i], 0);
+            tx_estimate_free(&e);
+        }
+    close_subject(&o);
+}
+
+/* Adam as published: 0.9, 0.999, 1e-8, and moments that start at 0, corrected for that. */
+static void test_adam(void)
+{
+    static const double g[] = {0.385, -1.7, 0.02};
+    const tx_optim_ops *adam = tx_optim_find("adam");
+    tx_params *p = tx_params_new("net");
+    tx_param q = tx_params_add(p, "w", tx_shape2(1, 1), (tx_init){TX_INIT_CONSTANT, (real)0.5});
+    tx_params_seal(p, tx_rng_root(1));
+    unsigned char config[256];
+    CHECK_OK(parse(adam->options, config, "{}"));
+    tx_optim *o = tx_optim_new(adam, config, p);
+    double w = 0.5, first = 0, second = 0;
+    for (int t = 1; t <= (int)TX_LEN(g); t++) {
+        real value = (real)g[t - 1];
+        tx_tensor grad = tx_matrix(&value, 1, 1);
+        tx_optim_step(o, p, &grad, 0.03, 0, 0);
+        first = 0.9 * first + 0.1 * g[t - 1], second = 0.999 * second + 0.001 * g[t - 1] * g[t - 1];
+        w -= 0.03 * (first / (1 - pow(0.9, t))) / (sqrt(second / (1 - pow(0.999, t))) + 1e-8);
+        CHECK_NEAR(tx_params_value(p, q).x[0], w, sizeof(real) == 8 ? 1e-12 : 1e-6);
+    }
+    tx_optim_free(o);
+    tx_params_free(p);
+}
+
+/* Trains on what `o` holds; the model's parameters, and by `best` the epoch that was chosen. */
+static real *trained(const tx_view *v, size_t *n, uint64_t *best)
+{
+    tx_model *m;
+    tx_trainer *t;
+    tx_train_config c;
+    tx_yaml *y = NULL;
+    const tx_model_ops *vae = find_model("vae");
+    static const char train[] = "{epochs: 12, batch: 20, learning_rate: 0.03}";
+    void *config = tx_alloc(1, vae->config_size);
+    CHECK_OK(parse(vae->options, config, "{latent: 2, hidden: [8]}"));
+    CHECK_OK(tx_yaml_parse(train, strlen(train), "test", &y));
+    CHECK_OK(tx_train_parse(&c, y, "test"));
+    tx_yaml_free(y);
+    CHECK_OK(tx_model_new(&m, vae, config, &v->space, 1));
+    free(config);
+    CHECK_OK(tx_trainer_new(&t, m, v, &c, 1));
+    for (bool done; !tx_trainer_look(t).finished;) CHECK_OK(tx_trainer_advance(t, &done));
+    *best = tx_trainer_look(t).best_epoch;
+    tx_tensor block = tx_params_block(m->net[1]);
+    *n = tx_len(block);
+    real *copy = memcpy(tx_alloc(*n, sizeof *copy), block.x, *n * sizeof *copy);
+    tx_trainer_free(t);
+    tx_model_free(m);
+    return copy;
+}
+
+/* Other rows of test leave training as it was, to the last bit; other rows of valid choose another epoch. */
+static void test_selection(void)
+{
+    subject o;
+    linear l = skewed();
+    size_t n;
+    uint64_t best[3];
+    real *w[3];
+    open_linear(&o, &l);
+    w[0] = trained(&o.view, &n, &best[0]);
+    for (int s = TX_TEST; s >= TX_VALID; s--) { /* now rows that are all the first one of train */
+        float *x = o.data.memory[s];
+        for (size_t i = 0; i < N; i++) memcpy(x + i * D, o.data.split[TX_TRAIN].value, D * sizeof *x);
+        w[3 - s] = trained(&o.view, &n, &best[3 - s]);
+    }
+    CHECK_INT(best[1], best[0]);
+    CHECK_TRUE(memcmp(w[0], w[1], n * sizeof *w[0]) == 0);
+    CHECK_TRUE(best[2] != best[0] && memcmp(w[0], w[2], n * sizeof *w[0]) != 0);
+    for (int i = 0; i < 3; i++) free(w[i]);
+    close_subject(&o);
+}
+
+/* Mixtures over masks or orderings sum to one over {0,1}^6; averages of logits, or of log-likelihoods, do not. */
+static void test_mixtures(void)
+{
+    enum { BITS = 6, STATES = 64 };
+    static const struct {
+        const char *model, *options, *estimator, *settings;
+        double parts;
+    } cases[] = {
+        {"made", "{hidden: [9], order: random, masks: 4}", "exact", "{}", 0},
+        {"made", "{hidden: [9], order: random, masks: 4}", "ensemble", "{n_ordering: 4}", 4},
+        {"nade", "{hidden: [9], order: agnostic}", "ensemble", "{n_ordering: 3}", 3},
+    };
+    subject o;
+    real *x = tx_alloc((size_t)TX_N_SPLIT * N * BITS, sizeof *x);
+    for (size_t i = 0; i < (size_t)TX_N_SPLIT * N * BITS; i++) x[i] = i / BITS % N % STATES >> i % BITS & 1;
+    tx_dataset like = {.name = "states", .type = TX_BINARY, .levels = 2, .dim = BITS};
+    open_rows(&o, &like, x);
+    free(x);
+    for (size_t c = 0; c < TX_LEN(cases); c++) {
+        tx_estimate e;
+        double sum = 0;
+        open_model(&o, cases[c].model, cases[c].options);
+        for (int i = 0; i < tx_params_count(o.m->net[0]); i++) {
+            tx_tensor w = tx_params_value(o.m->net[0], (tx_param){i});
+            tx_rng_normal(tx_rng_fold(tx_rng_root(9), (uint64_t)i), 0, tx_len(w), w.x);
+        }
+        CHECK_OK(estimate(&o, cases[c].estimator, cases[c].settings, STATES, 1, &e));
+        CHECK_INT(e.kind, TX_EXACT);
+        for (size_t i = 0; i < STATES; i++) sum += exp(e.log_likelihood[i]);
+        CHECK_NEAR(sum, 1, sizeof(real) == 8 ? 1e-12 : 1e-5);
+        if (cases[c].parts > 0) CHECK_NEAR(e.model_evaluations, STATES * cases[c].parts, 0);
+        tx_estimate_free(&e);
+        tx_model_free(o.m);
+    }
+    o.m = NULL;
+    close_subject(&o);
+}
+
 int main(void)
 {
     static const tx_test tests[] = {
@@ -756,6 +931,10 @@ int main(void)
         {"ais of a generator under a normal", test_generator},
         {"code lengths of every kind", test_conversions},
         {"what estimators say they are", test_kinds},
+        {"as many importance samples as were asked for", test_number_of_samples},
+        {"Adam's constants", test_adam},
+        {"selection sees valid and never test", test_selection},
+        {"mixtures of masks and orderings are normalised", test_mixtures},
     };
     return tx_run_tests("truth", tests, (int)TX_LEN(tests));
 }
