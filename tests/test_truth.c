@@ -5,7 +5,7 @@
  * Published reference code has had defects that changed conclusions. Those that could occur here, and what catches
  * them:
  *
- *   logits averaged over masks, which are no model's test_fvbn "probabilities add to one"; here "mixtures of masks and
+ *   logits averaged over masks: no model           test_fvbn "probabilities add to one"; here "mixtures of masks and
  *                                                    orderings are normalised"
  *   rows of valid reported as those of test        test_likelihood "exact is the model's log-likelihood"; here
  *                                                    "bounds meet the truth ..", row by row
@@ -62,7 +62,7 @@ typedef struct subject {
     double truth[N]; /* of the rows of test, nats */
 } subject;
 
-static void open_rows(subject *o, const tx_dataset *like, const real *x)
+static void open_rows(subject *o, const tx_dataset *like, const char *view, const real *x)
 {
     o->data = *like;
     for (int s = 0; s < TX_N_SPLIT; s++) {
@@ -81,6 +81,7 @@ static void open_rows(subject *o, const tx_dataset *like, const real *x)
     }
     tx_view_config c;
     tx_options_defaults(tx_view_options, &c);
+    for (c.view = 0; strcmp(tx_view_list[c.view]->name, view) != 0;) c.view++;
     CHECK_OK(tx_view_open(&o->view, &o->data, &c));
 }
 
@@ -254,7 +255,7 @@ static void row_of(const subject *o, size_t i, double x[])
 }
 
 /* Rows are the model's own, so that posteriors are as spread as the model says. */
-static void open_linear(subject *o, const linear *l)
+static void open_linear_view(subject *o, const linear *l, const char *view)
 {
     real *x = tx_alloc((size_t)TX_N_SPLIT * N * D, sizeof *x);
     tx_rng r = tx_rng_named(tx_rng_root(5), "linear rows");
@@ -265,7 +266,7 @@ static void open_linear(subject *o, const linear *l)
             x[i * D + d] = (real)v;
         }
     tx_dataset like = {.name = "linear", .type = TX_REAL, .dim = D};
-    open_rows(o, &like, x);
+    open_rows(o, &like, view, x);
     free(x);
     char options[100];
     snprintf(options, sizeof options, "{latent: %d, hidden: [], variance: fixed, sigma: %g}", K, l->s);
@@ -277,6 +278,8 @@ static void open_linear(subject *o, const linear *l)
         o->truth[i] = linear_truth(l, 0, row);
     }
 }
+
+static void open_linear(subject *o, const linear *l) { open_linear_view(o, l, "raw"); }
 
 static double mean_of(size_t n, const double v[])
 {
@@ -482,7 +485,7 @@ static void open_bernoulli(subject *o)
             x[i * D + d] = tx_rng_uniform1(r, i * D + d) < 1 / (1 + exp(-slope[d] * z - level[d]));
     }
     tx_dataset like = {.name = "bernoulli", .type = TX_BINARY, .levels = 2, .dim = D};
-    open_rows(o, &like, x);
+    open_rows(o, &like, "raw", x);
     free(x);
     open_model(o, "vae", "{latent: 1, hidden: []}");
     tx_tensor ew = weight(o->m->net[0], "layer_w0"), eb = weight(o->m->net[0], "layer_b0"),
@@ -543,6 +546,43 @@ static void test_unbiased(void)
     check_unbiased(&binary, "iwae", "{n_importance: 5}", 10, 0.02);
     check_unbiased(&binary, "iwae", "{n_importance: 20, proposal: prior}", 10, 0.02);
     close_subject(&gaussian), close_subject(&binary);
+}
+
+/* Values are in the data's unit: of what is standardised to y, log p(y) less the sum of the logarithms of the
+ * deviations. Where the encoder is the posterior, importance weights and whole paths of annealing are p(y), row by row.
+ */
+static void test_unit_of_data(void)
+{
+    static const char *const run[][2] = {
+        {"elbo", "{n_repeat: 50}"},
+        {"iwae", "{n_importance: 5}"},
+        {"iwae", "{n_importance: 2, n_repeat: 3}"},
+        {"ais", "{n_step: 5, n_chain: 2, n_leapfrog: 2, n_example: 0}"},
+    };
+    subject o;
+    linear l = linear_of(orthogonal, 0, 0);
+    double mean[D] = {0}, square[D] = {0}, jacobian = 0;
+    open_linear_view(&o, &l, "standardised");
+    const float *train = o.data.split[TX_TRAIN].value;
+    for (size_t i = 0; i < N * D; i++) mean[i % D] += (double)train[i] / N;
+    for (size_t i = 0; i < N * D; i++) square[i % D] += pow((double)train[i] - mean[i % D], 2) / N;
+    for (size_t d = 0; d < D; d++) jacobian -= 0.5 * log(square[d]);
+    CHECK_TRUE(fabs(jacobian) > 0.3);
+    for (size_t i = 0; i < N; i++) {
+        double y[D];
+        row_of(&o, i, y);
+        for (size_t d = 0; d < D; d++) y[d] = (y[d] - mean[d]) / sqrt(square[d]);
+        o.truth[i] = linear_truth(&l, 0, y) + jacobian;
+    }
+    for (size_t k = 0; k < TX_LEN(run); k++) {
+        tx_estimate e;
+        CHECK_OK(estimate(&o, run[k][0], run[k][1], 0, 1, &e));
+        CHECK_NEAR(e.mean, mean_of(N, o.truth), 4 * e.mc_error + 1e-4);
+        for (size_t i = 0; k > 0 && i < N; i++)
+            CHECK_NEAR(e.log_likelihood[i], o.truth[i], sizeof(real) == 8 ? 1e-9 : 1e-3);
+        tx_estimate_free(&e);
+    }
+    close_subject(&o);
 }
 
 /* ---- the Parzen window ---- */
@@ -893,7 +933,7 @@ static void test_mixtures(void)
     real *x = tx_alloc((size_t)TX_N_SPLIT * N * BITS, sizeof *x);
     for (size_t i = 0; i < (size_t)TX_N_SPLIT * N * BITS; i++) x[i] = i / BITS % N % STATES >> i % BITS & 1;
     tx_dataset like = {.name = "states", .type = TX_BINARY, .levels = 2, .dim = BITS};
-    open_rows(&o, &like, x);
+    open_rows(&o, &like, "raw", x);
     free(x);
     for (size_t c = 0; c < TX_LEN(cases); c++) {
         tx_estimate e;
@@ -924,6 +964,7 @@ int main(void)
         {"iwae: coverage of its expectation, and of the truth", test_iwae_coverage},
         {"bounds of a Bernoulli decoder lie below the truth and reach it", test_bernoulli_bounds},
         {"importance weights average to the likelihood", test_unbiased},
+        {"values are in the data's unit", test_unit_of_data},
         {"parzen is biased, and says that it is an estimate", test_parzen},
         {"ais lies below the truth and reaches it", test_ais},
         {"ais: coverage of the truth", test_ais_coverage},
