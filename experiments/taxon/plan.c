@@ -39,7 +39,7 @@ typedef struct scene {
 
 static double steps_of(const tx_model_spec *m, const tx_setting *s)
 {
-    if (m->ops->fit) return 0;
+    if (m->ops->fit || m->ops->iterate) return 0;
     size_t n = s->data.split[TX_TRAIN].n, batch = (size_t)m->train.batch;
     double steps = (double)m->train.epochs * (double)((n + batch - 1) / batch);
     return m->train.max_steps && m->train.max_steps < steps ? m->train.max_steps : steps;
