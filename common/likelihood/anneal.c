@@ -46,7 +46,7 @@ const tx_option tx_anneal_options[] = {
     {0},
 };
 
-/* Of the pilot: the first step, as a share of the prior's deviation; the gain of log step in acceptance; adaptations at
+/* Of the pilot: the first step, in the start's deviations; the gain of log step in acceptance; adaptations at
  * the first temperature, and the least over a path. Every step is drawn within this share of its table's value, so that
  * no trajectory is a whole period of a near-Gaussian target (Neal 2011, section 3.2). */
 static const double FIRST_STEP = 0.5, GAIN = 0.3, JITTER = 0.2;
@@ -70,11 +70,11 @@ struct tx_anneal {
     double *beta;       /* [T+1] */
     double *step;       /* [T], from 1 */
     tx_tape *tape;
-    uint64_t first;      /* the pass: its first chain, */
-    size_t n;            /* how many, */
-    tx_tensor x, mu, lv; /* [CHUNK,.] what they are conditioned on, */
-    state now, next;     /* where they are and whereto they might go */
-    real *momentum;
+    uint64_t first;                             /* the pass: its first chain, */
+    size_t n;                                   /* how many, */
+    tx_tensor x, mu, lv;                        /* [CHUNK,.] what they are conditioned on, */
+    state now, next;                            /* where they are and whereto they might go */
+    real *momentum, *scale;                     /* [CHUNK,k]; scale: deviations of the start */
     double *step_of, *energy, *chance, *weight; /* [CHUNK] */
     double accepted, proposed, least;           /* of frozen chains; least: mean of the worst chain */
     double gradients, total;
@@ -168,7 +168,7 @@ tx_status tx_anneal_new(tx_anneal **out, const char *name, const tx_anneal_confi
     a->tape = tx_tape_new(1 << 20);
     a->x = new_matrix(a->dim), a->mu = new_matrix(a->width), a->lv = new_matrix(a->width);
     a->now = new_state(a->width), a->next = new_state(a->width);
-    a->momentum = tx_alloc(CHUNK * a->width, sizeof *a->momentum);
+    a->momentum = tx_alloc(CHUNK * a->width, sizeof(real)), a->scale = tx_alloc(CHUNK * a->width, sizeof(real));
     a->step_of = tx_alloc(CHUNK, sizeof(double)), a->energy = tx_alloc(CHUNK, sizeof(double));
     a->chance = tx_alloc(CHUNK, sizeof(double)), a->weight = tx_alloc(CHUNK, sizeof(double));
     a->least = 1;
@@ -183,7 +183,7 @@ void tx_anneal_free(tx_anneal *a)
     tx_tape_free(a->tape);
     free(a->beta), free(a->step), free(a->x.x), free(a->mu.x), free(a->lv.x);
     free_state(&a->now), free_state(&a->next);
-    free(a->momentum), free(a->step_of), free(a->energy), free(a->chance), free(a->weight);
+    free(a->momentum), free(a->scale), free(a->step_of), free(a->energy), free(a->chance), free(a->weight);
     free(a);
 }
 
@@ -219,21 +219,26 @@ static void evaluate(tx_anneal *a, state *q)
     a->gradients += (double)a->n;
 }
 
-/* momentum += share step grad log f_beta */
+/* momentum += share step scale grad log f_beta: the transition is that of N(0, I) momenta in units of the start's
+ * deviations, which is a diagonal mass matrix (Neal 2011, section 4.1) and depends on x alone. */
 static void kick(tx_anneal *a, const state *q, double beta, double share)
 {
     size_t k = a->width;
     for (size_t i = 0; i < a->n; i++) {
         real h = (real)(share * a->step_of[i]), b = (real)beta, *p = a->momentum + i * k;
-        const real *g = q->g_start + i * k, *gd = q->g_d + i * k;
-        for (size_t j = 0; j < k; j++) p[j] += h * (g[j] + b * gd[j]);
+        const real *g = q->g_start + i * k, *gd = q->g_d + i * k, *scale = a->scale + i * k;
+        for (size_t j = 0; j < k; j++) p[j] += h * scale[j] * (g[j] + b * gd[j]);
     }
 }
 
 static void drift(tx_anneal *a, real *z)
 {
     size_t k = a->width;
-    for (size_t i = 0; i < a->n; i++) tx_vec_axpy(k, (real)a->step_of[i], a->momentum + i * k, z + i * k);
+    for (size_t i = 0; i < a->n; i++) {
+        real h = (real)a->step_of[i], *to = z + i * k;
+        const real *p = a->momentum + i * k, *scale = a->scale + i * k;
+        for (size_t j = 0; j < k; j++) to[j] += h * scale[j] * p[j];
+    }
 }
 
 /* - log f_beta(z) + |momentum|^2/2 */
@@ -289,15 +294,25 @@ static double transition(tx_anneal *a, double beta, double step, tx_rng r)
     return accept(a, beta, choice);
 }
 
+/* q(z|x) of the pass's rows, or the prior: what the start's draws and the transitions need of it. */
+static void set_start(tx_anneal *a)
+{
+    size_t len = a->n * a->width;
+    for (size_t i = 0; i < len && !a->encoder; i++) a->scale[i] = (real)prior_of(a)->deviation;
+    if (!a->encoder) return;
+    tx_var mu, lv;
+    tx_model_bind(a->m, a->tape);
+    a->m->ops->posterior(a->m, a->tape, leaf(a, a->x), &mu, &lv);
+    memcpy(a->mu.x, mu->v.x, len * sizeof(real));
+    memcpy(a->lv.x, lv->v.x, len * sizeof(real));
+    for (size_t i = 0; i < len; i++) a->scale[i] = (real)exp((double)a->lv.x[i] / 2);
+}
+
 static void draw_start(tx_anneal *a, tx_rng r)
 {
     size_t k = a->width, len = a->n * k;
-    if (!a->encoder) {
-        prior_of(a)->fill(r, a->first * k, len, a->now.z);
-        return;
-    }
-    tx_rng_normal(r, a->first * k, len, a->now.z);
-    for (size_t i = 0; i < len; i++) a->now.z[i] = a->mu.x[i] + a->now.z[i] * (real)exp((double)a->lv.x[i] / 2);
+    (a->encoder ? tx_rng_normal : prior_of(a)->fill)(r, a->first * k, len, a->now.z);
+    for (size_t i = 0; i < len && a->encoder; i++) a->now.z[i] = a->mu.x[i] + a->scale[i] * a->now.z[i];
 }
 
 /* A pass of chains first.. of rows x, `chains` a row: to their places, the start's own or the rows' exact draws. */
@@ -306,13 +321,7 @@ static void begin(tx_anneal *a, tx_rng r, size_t first, size_t n, size_t chains,
     size_t k = a->width;
     a->first = first, a->n = n;
     for (size_t i = 0; i < n; i++) memcpy(a->x.x + i * a->dim, x + (first + i) / chains * a->dim, a->dim * sizeof *x);
-    if (a->encoder) {
-        tx_var mu, lv;
-        tx_model_bind(a->m, a->tape);
-        a->m->ops->posterior(a->m, a->tape, leaf(a, a->x), &mu, &lv);
-        memcpy(a->mu.x, mu->v.x, n * k * sizeof *x);
-        memcpy(a->lv.x, lv->v.x, n * k * sizeof *x);
-    }
+    set_start(a);
     if (exact)
         for (size_t i = 0; i < n; i++) memcpy(a->now.z + i * k, exact + (first + i) / chains * k, k * sizeof *x);
     else
@@ -331,7 +340,7 @@ static void walk(tx_anneal *a, tx_rng r, bool back, bool adapt)
         size_t t = back ? a->n_step - k : k + 1, at = back ? t - 1 : t;
         for (size_t i = 0; i < a->n; i++) a->weight[i] += (a->beta[t] - a->beta[t - 1]) * a->now.d[i];
         if (k + 1 == a->n_step) break;
-        if (adapt) a->step[at] = at == 1 ? FIRST_STEP * prior_of(a)->deviation : a->step[at - 1];
+        if (adapt) a->step[at] = at == 1 ? FIRST_STEP : a->step[at - 1];
         for (size_t moves = adapt ? adaptations(a->n_step, at) : 1; moves > 0; moves--) {
             double rate = transition(a, a->beta[at], a->step[at], tx_rng_fold(r, number++));
             if (adapt) a->step[at] *= exp(GAIN * (rate - a->c->acceptance));

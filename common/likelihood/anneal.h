@@ -3,8 +3,14 @@
  *
  *      f_t(z) = start(z)^(1 - beta_t) (p(z) p(x|z))^beta_t,   0 = beta_0 < ... < beta_T = 1,
  *
- *  from the prior or the encoder's q(z|x). Each f_t is left unchanged by a Hamiltonian transition (Neal 2011) whose step
- *  belongs to t. A pilot run finds the steps; then they are frozen, so that the weights are those of a fixed chain. */
+ *  from the prior or the encoder's q(z|x). Each f_t is left unchanged by a Hamiltonian transition (Neal 2011) whose step,
+ *  in units of the start's deviations, belongs to t. A pilot run finds the steps; then they are frozen, so that the weights
+ *  are those of a fixed chain.
+ *
+ *  The encoder is the better start where there is one: on 20 test rows of a VAE (static MNIST, 50 latents, 16 chains) 100
+ *  steps from it reached -96.10 +- 0.05 nats, from the prior -98.8 +- 0.3, and 1000 from the prior -96.20 +- 0.07; with 300
+ *  steps the gap of bdmc was 0.06 from the encoder and 0.5 from the prior. Either start bounds the same p(x), and the prior
+ *  does so without the encoder. */
 #ifndef TX_LIKELIHOOD_ANNEAL_H
 #define TX_LIKELIHOOD_ANNEAL_H
 #include "common/likelihood/estimator.h"
