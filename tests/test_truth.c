@@ -396,6 +396,7 @@ static void check_coverage(const subject *o, const char *name, const char *setti
                name, settings, covered, REPEATS, stated, m.error * sqrt(REPEATS), (m.mean - expected) / m.error,
                REPEATS);
     CHECK_TRUE(good);
+    CHECK_NEAR(m.mean, expected, 5 * m.error); /* 14 times sharper than one interval */
 }
 
 static void test_elbo_coverage(void)
@@ -595,6 +596,7 @@ static void test_parzen(void)
     enum { SOME = 40 };
     subject o;
     linear l = skewed();
+    tx_estimate many;
     double mean[SOME], smooth = 0, stated = 0;
     open_linear(&o, &l);
     for (size_t i = 0; i < N; i++) {
@@ -615,6 +617,9 @@ static void test_parzen(void)
     CHECK_TRUE(m.mean < smooth - 20 * m.error);
     CHECK_TRUE(smooth - m.mean > 3 * stated); /* an interval of its own error does not tell */
     CHECK_TRUE(smooth < mean_of(N, o.truth) - 5 * m.error);
+    CHECK_OK(estimate(&o, "parzen", "{n_sample: 30000, sigma_min: 0.3, sigma_max: 0.3, n_sigma: 1}", 0, 1, &many));
+    CHECK_NEAR(many.mean, smooth, 0.02); /* with samples enough it is the smoothed density's */
+    tx_estimate_free(&many);
     close_subject(&o);
 }
 
