@@ -462,6 +462,34 @@ static void test_bdmc(void)
     check_bdmc(&with_encoder, "{n_step: 800, n_chain: 8, n_leapfrog: 1, n_example: 50}", -0.07, 0.09);
 }
 
+/* The upper bound of each row is - log mean exp(-w) of its chains back from the z that it came from. */
+static void test_upper(void)
+{
+    enum { ROWS = 30, CHAINS = 3, PILOT = 10 };
+    const char *settings = "{n_step: 4, n_chain: 3, n_leapfrog: 2, n_example: 30}";
+    tx_model *m = new_model(&linear, &real_view, "{}");
+    tx_anneal_config c;
+    tx_anneal *a = new_chains(&c, m, &real_view, settings);
+    tx_rng r = tx_rng_root(6), pilot = tx_rng_named(r, "pilot");
+    tx_estimate e;
+    real z[ROWS * K], x[ROWS * D];
+    double w[ROWS * CHAINS];
+    CHECK_OK(estimate("bdmc", m, &real_view, settings, 0, 6, &e));
+    tx_anneal_simulate(a, tx_rng_named(pilot, "rows"), PILOT, z, x);
+    tx_anneal_pilot(a, pilot, PILOT, x);
+    tx_anneal_simulate(a, tx_rng_named(r, "rows"), ROWS, z, x);
+    tx_anneal_run(a, tx_rng_named(r, "backward"), ROWS, x, z, w, NULL);
+    for (size_t i = 0; i < ROWS; i++) {
+        double *of_row = w + i * CHAINS, sum = 0;
+        for (size_t j = 0; j < CHAINS; j++) sum += exp(-of_row[j]) / CHAINS;
+        CHECK_NEAR(e.upper[i], -log(sum), 1e-9);
+        CHECK_TRUE(memcmp(e.x + i * D, x + i * D, D * sizeof *x) == 0);
+    }
+    tx_estimate_free(&e);
+    tx_anneal_free(a);
+    tx_model_free(m);
+}
+
 /* The rows are the model's: moments of a linear function of them; the model's own map leaves a unit of its own. */
 static void test_simulated(void)
 {
@@ -587,6 +615,25 @@ static void test_sigma(void)
                       &e));
     CHECK_TEXT(e.evaluated_model, "G(z) + N(0, 0.8^2 I) (at the edge of the deviations tried)");
     tx_estimate_free(&e);
+    tx_model_free(m);
+}
+
+/* What is chosen does not depend on the rows that are evaluated. */
+static void test_choices(void)
+{
+    const char *settings = "{n_step: 12, n_chain: 3, n_leapfrog: 2, n_sigma: 4, n_step_sigma: 9}";
+    static const char *const key[] = {"sigma", "step_min", "step_max"};
+    tx_model *m = new_model(&generator, &real_view, "{}");
+    tx_dataset other = real_rows;
+    tx_view of_other = real_view;
+    tx_estimate one, two;
+    other.split[TX_TEST].value = real_rows.split[TX_TRAIN].value;
+    of_other.data = &other;
+    CHECK_OK(estimate("ais", m, &real_view, settings, 0, 2, &one));
+    CHECK_OK(estimate("ais", m, &of_other, settings, 0, 2, &two));
+    CHECK_TRUE(one.mean != two.mean);
+    for (size_t i = 0; i < TX_LEN(key); i++) CHECK_NEAR(setting(&one, key[i]), setting(&two, key[i]), 0);
+    tx_estimate_free(&one), tx_estimate_free(&two);
     tx_model_free(m);
 }
 
@@ -724,9 +771,11 @@ int main(void)
         {"transitions leave their distribution unchanged", test_stationary},
         {"jackknife error against repeats", test_error},
         {"bidirectional bounds enclose the truth", test_bdmc},
+        {"the upper bound of a row", test_upper},
         {"simulated rows", test_simulated},
         {"observations and priors against integrals", test_observations},
         {"the deviation is chosen on valid", test_sigma},
+        {"choices are made without the evaluated rows", test_choices},
         {"the Jacobian of the view", test_jacobian},
         {"same bits for every thread count", test_threads},
         {"progress is monotone and complete", test_progress},

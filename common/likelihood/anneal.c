@@ -24,7 +24,7 @@ const tx_option tx_anneal_options[] = {
     {"start", TX_OPT_CHOICE, AT(start), "auto", 0, 0, "auto|prior|encoder",
      "what chains start from; auto: the encoder where the model has one, else the prior", NULL},
     {"schedule", TX_OPT_CHOICE, AT(schedule), "sigmoid", 0, 0, "sigmoid|linear",
-     "of the inverse temperatures: sigmoid of -4 to 4, scaled to 0 to 1, or equal steps", WU},
+     "of the inverse temperatures: sigmoid of -4 to 4, scaled to 0 to 1, or equal steps", "the authors' code"},
     {"acceptance", TX_OPT_REAL, AT(acceptance), "0.65", 0.05, 0.99, NULL,
      "acceptance rate at which the pilot run aims when it adapts the leapfrog step", "neal2011mcmc, section 4.4"},
     {"n_example", TX_OPT_INT, AT(n_example), "100", 0, 100000000, NULL,
