@@ -165,7 +165,7 @@ static void test_refusals_name_the_place(void)
         {DATA MODELS "evaluate: {estimators: [exat]}\n", "a.yaml:3:25:", "did you mean 'exact'"},
         {DATA MODELS "evaluate: {estimators: [elbo, elbo]}\n", "a.yaml:3:31:", "already"},
         {DATA MODELS "evaluate: {estimators: [{estimator: elbo, name: exact}, exact]}\n",
-         "a.yaml:3:57:", "name 'exact'"},
+         "a.yaml:3:43:", "another estimator than elbo"},
         {DATA MODELS "evaluate: {estimators: [elbo, {estimator: elbo, n_repeat: 7}]}\n",
          "a.yaml:3:32:", "name: ANOTHER"},
         {DATA MODELS "evaluate: {estimators: [{estimator: elbo, name: a/b}]}\n", "a.yaml:3:43:", "letters"},
@@ -366,6 +366,35 @@ static tx_estimate *add(tx_run_info *r, tx_split split, const char *estimator, c
 }
 
 static void brief(tx_estimate *e, const char *text) { json_object_set_new(e->settings, "brief", json_string(text)); }
+
+/* One name for other settings, estimators or kinds in other seeds: no mean over what is not one number. */
+static void test_other_settings(void)
+{
+    tx_run_info run[4];
+    for (int i = 0; i < 4; i++) run[i] = made_up("vae", "vae", i, TX_EXACT, NAN, -90);
+    brief(add(&run[0], TX_TEST, "iwae", "mine", TX_LOWER_BOUND, -90.25, 100), "k = 5000");
+    brief(add(&run[1], TX_TEST, "iwae", "mine", TX_LOWER_BOUND, -93.5, 100), "k = 50");
+    brief(add(&run[2], TX_TEST, "iwae", "mine", TX_LOWER_BOUND, -90.75, 100), "k = 5000");
+    add(&run[3], TX_TEST, "parzen", "mine", TX_ESTIMATE, -42.385, 100);
+    add(&run[3], TX_TEST, "elbo", "elbo", TX_LOWER_BOUND, -99.125, 100);
+    brief(add(&run[3], TX_TEST, "iwae", "elbo", TX_LOWER_BOUND, -98.375, 100), "k = 7"); /* takes the former's place */
+    tx_text t = {0};
+    CHECK_OK(tx_results_table(TX_LEN(run), run, "text", &t));
+    CHECK_HAS(t.s, "-90.50 +- 0.25     mine (iwae, k = 5000)");
+    CHECK_HAS(t.s, "-93.50 +- 0.62     mine (iwae, k = 50)");
+    CHECK_HAS(t.s, "-42.38 +- 0.62     mine (parzen)");
+    CHECK_HAS(t.s, "-98.38 +- 0.62     elbo (iwae, k = 7)");
+    CHECK_TRUE(strstr(t.s, "99.1") == NULL);
+    CHECK_HAS(t.s, "mine (iwae, k = 5000) of vae on digits_1, binarised is of 2 of 4 seeds only.");
+    tx_text_free(&t);
+    CHECK_OK(tx_results_table(TX_LEN(run), run, "csv", &t));
+    CHECK_HAS(t.s, ",explicit/tractable/leaf,2,0,1,100,mine,iwae,\"mine (iwae, k = 5000)\",lower_bound,");
+    tx_text_free(&t);
+    for (size_t i = 0; i < TX_LEN(run); i++) {
+        for (int k = 0; k < run[i].n_estimate; k++) json_decref(run[i].estimate[k].settings);
+        free(run[i].estimate);
+    }
+}
 
 static char *mixed_table(const char *format)
 {
@@ -684,6 +713,7 @@ int main(void)
         {"the plan of a comparison", test_plan},
         {"a table as text", test_text_table},
         {"tables in other formats", test_other_tables},
+        {"one name for other settings in other seeds", test_other_settings},
         {"one model by several estimates", test_mixed_table},
         {"records of them", test_mixed_records},
         {"rows that a model drew are evaluated once", test_drawn_rows_of_a_run},

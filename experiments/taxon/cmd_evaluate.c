@@ -70,6 +70,10 @@ static tx_status read_request(const tx_args *a, request *q)
                        "evaluate: --name: expected 1 to 100 letters, digits or . _ = + -, not starting with "
                        ". or -; found '%.100s'",
                        q->name);
+    if (tx_estimator_find(q->name) && tx_estimator_find(q->name) != q->ops)
+        return tx_fail(TX_EUSAGE,
+                       "evaluate: --name: '%s' is the name of another estimator than %s: choose one of your own",
+                       q->name, q->ops->name);
     TX_TRY(read_split(a, q));
     TX_TRY(tx_args_int(a, "examples", 1, INT_MAX, 0, &q->n_example));
     TX_TRY(tx_args_int(a, "threads", 1, MAX_THREADS, tx_cores(), &q->threads));

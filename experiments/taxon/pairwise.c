@@ -107,11 +107,11 @@ static void free_sheet(sheet *s)
 /* The first n values of one run's estimate, read again with its arrays; NULL where the run has none. */
 static tx_status load_run(const sheet *s, const side *a, const tx_run_info *known, tx_estimate **out)
 {
-    const tx_estimate *e = tx_run_estimate(known, s->block->split, a->cell->name);
-    if (!tx_run_complete(known) || !e) return TX_OK;
+    const tx_estimate *e = tx_board_estimate(known, a->cell->first);
+    if (!e) return TX_OK;
     tx_run_info r;
     TX_TRY(tx_run_read(known->path, true, &r));
-    tx_estimate *now = (tx_estimate *)tx_run_estimate(&r, s->block->split, a->cell->name);
+    tx_estimate *now = (tx_estimate *)tx_board_estimate(&r, e);
     tx_status status = TX_OK;
     if (!now || now->n != e->n || now->mean != e->mean || strcmp(r.content_sha256, known->content_sha256) != 0) {
         status = tx_fail(TX_EDATA, "%s: it or its evaluations changed meanwhile: try again", known->path);

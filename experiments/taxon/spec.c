@@ -141,6 +141,9 @@ static tx_status add_estimator(tx_evaluate_spec *s, const tx_yaml *y, const char
     if (!e) return fail_unknown(name, origin, "estimators", name->text);
     char own[TX_NAME_MAX];
     TX_TRY(take_text(y, "name", e->name, origin, own));
+    if (tx_estimator_find(own) && tx_estimator_find(own) != e)
+        return tx_yaml_fail(tx_yaml_get(y, "name"), origin, "'%s' is the name of another estimator than %s", own,
+                            e->name);
     for (int i = 0; i < s->n; i++)
         if (strcmp(s->estimator[i].name, own) == 0)
             return tx_yaml_fail(name, origin,

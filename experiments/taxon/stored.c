@@ -30,7 +30,17 @@ static tx_status fill(tx_stored *s, const char *arg)
         return tx_fail(TX_EDATA,
                        "%s; this taxon does not understand the configuration: use the one that wrote the file", why);
     }
-    TX_TRY(tx_setting_open(&s->set, &s->spec, NULL));
+    status = tx_setting_open(&s->set, &s->spec, NULL);
+    if (status == TX_ENOINPUT) {
+        char why[TX_TEXT_MAX];
+        tx_copy_text(why, sizeof why, tx_last_error());
+        return tx_fail(
+            status,
+            "%s: its data set is not where the run found it (a relative path starts from the folder in which "
+            "the command runs): %s",
+            s->path, why);
+    }
+    TX_TRY(status);
     TX_TRY(check_data(s));
     return tx_run_load_parameters(s->path, s->set->model);
 }

@@ -231,7 +231,7 @@ static json_t *record(const tx_board_block *b, const tx_board_row *r, const tx_b
     json_t *j = json_pack("{ss, ss, ss, ss, si, ss, ss, ss, ss, si, si, si}", "dataset", b->dataset, "view", b->view,
                           "measure", b->measure, "split", tx_split_name(b->split), "n_example", (int)b->n_example,
                           "label", r->label, "group", r->group, "model", r->model, "taxonomy_path", r->taxonomy_path,
-                          "n_seed", r->n_seed, "n_diverged", r->n_diverged, "n_tried", r->n_tried);
+                          "n_seed", c ? c->n_seed : r->n_seed, "n_diverged", r->n_diverged, "n_tried", r->n_tried);
     const struct {
         const char *name, *text;
     } text[] = {

@@ -48,12 +48,25 @@ static void describe(tx_board_cell *c, const tx_estimate *e)
              *brief ? ", " : "", brief, own ? "" : ")");
 }
 
+/* Runs that were evaluated one by one may have other settings under one name: those are not one number. */
+static bool same_method(const tx_estimate *a, const tx_estimate *b)
+{
+    return a->kind == b->kind && strcmp(a->estimator, b->estimator) == 0 &&
+           strcmp(tx_estimate_text(a, "brief"), tx_estimate_text(b, "brief")) == 0;
+}
+
+const tx_estimate *tx_board_estimate(const tx_run_info *r, const tx_estimate *like)
+{
+    const tx_estimate *e = tx_run_complete(r) ? tx_run_estimate(r, like->split, like->name) : NULL;
+    return e && same_method(e, like) ? e : NULL;
+}
+
 /* What the model's own rows say: means over seeds, whose errors are independent. */
-static void add_gap(tx_board_cell *c, span v, tx_split s, const char *name)
+static void add_gap(tx_board_cell *c, span v)
 {
     double sum = 0, square = 0, mc = 0;
     for (int i = 0; i < v.n; i++) {
-        const tx_estimate *e = tx_run_complete(&v.run[i]) ? tx_run_estimate(&v.run[i], s, name) : NULL;
+        const tx_estimate *e = tx_board_estimate(&v.run[i], c->first);
         if (!e) continue;
         sum += tx_estimate_setting(e, "gap_mean");
         square += pow(tx_estimate_setting(e, "gap_error"), 2);
@@ -64,14 +77,15 @@ static void add_gap(tx_board_cell *c, span v, tx_split s, const char *name)
     c->gap_mc_error = sqrt(mc) / c->n_seed;
 }
 
-static tx_board_cell make_cell(span v, tx_split s, const char *name)
+/* `first` is of a complete run of v. */
+static tx_board_cell make_cell(span v, const tx_estimate *first)
 {
-    tx_board_cell c = {.bits_per_dim = NAN, .gap = NAN, .gap_error = NAN, .gap_mc_error = NAN};
+    tx_board_cell c = {.first = first, .bits_per_dim = NAN, .gap = NAN, .gap_error = NAN, .gap_mc_error = NAN};
     double sum = 0, squares = 0, bits = 0, mc = 0, over_examples = 0;
+    describe(&c, first);
     for (int i = 0; i < v.n; i++) {
-        const tx_estimate *e = tx_run_complete(&v.run[i]) ? tx_run_estimate(&v.run[i], s, name) : NULL;
+        const tx_estimate *e = tx_board_estimate(&v.run[i], first);
         if (!e) continue;
-        if (c.n_seed == 0) describe(&c, e);
         c.varies |= strcmp(c.evaluated_model, e->evaluated_model) != 0;
         sum += e->mean;
         squares += e->mean * e->mean;
@@ -82,13 +96,12 @@ static tx_board_cell make_cell(span v, tx_split s, const char *name)
         if (e->n > c.n_most) c.n_most = e->n;
         c.n_seed++;
     }
-    if (c.n_seed == 0) return c;
     double n = c.n_seed;
     c.mean = sum / n;
     c.bits_per_dim = bits / n;
     c.mc_error = sqrt(mc) / n;
     c.over_seeds = c.n_seed > 1;
-    if (s == TX_SIMULATED) add_gap(&c, v, s, name);
+    if (first->split == TX_SIMULATED) add_gap(&c, v);
     c.error = c.over_seeds ? sqrt(fmax(squares / n - c.mean * c.mean, 0) / (n - 1)) : over_examples;
     return c;
 }
@@ -106,13 +119,12 @@ static void add_cells(tx_board_row *r, span v, tx_split s)
     for (int i = 0; i < v.n; i++)
         for (int k = 0; k < v.run[i].n_estimate; k++) {
             const tx_estimate *e = &v.run[i].estimate[k];
-            bool there = e->split != s;
-            for (int c = 0; c < r->n_cell; c++) there |= strcmp(r->cell[c].name, e->name) == 0;
-            tx_board_cell cell = there ? (tx_board_cell){0} : make_cell(v, s, e->name);
-            if (cell.n_seed == 0) continue;
+            bool there = e->split != s || tx_board_estimate(&v.run[i], e) != e;
+            for (int c = 0; c < r->n_cell; c++) there |= tx_board_estimate(&v.run[i], r->cell[c].first) == e;
+            if (there) continue;
             size_t n = (size_t)r->n_cell++;
             r->cell = tx_realloc(r->cell, n, n + 1, sizeof *r->cell);
-            r->cell[n] = cell;
+            r->cell[n] = make_cell(v, e);
         }
     if (r->n_cell) qsort(r->cell, (size_t)r->n_cell, sizeof *r->cell, compare_cells);
 }
@@ -276,6 +288,16 @@ static void add_short_remark(tx_board *b, const tx_board_block *block, const tx_
     keep_remark(b, &t);
 }
 
+/* Nor does the column of seeds, which is of the runs, say which numbers are of fewer. */
+static void add_seeds_remark(tx_board *b, const tx_board_block *block, const tx_board_row *r, const tx_board_cell *c)
+{
+    tx_text t = {0};
+    if (c->n_seed == r->n_seed) return;
+    tx_text_add(&t, "%s of %s on %s, %s is of %d of %d seeds only.", c->by, r->label, block->dataset, block->view,
+                c->n_seed, r->n_seed);
+    keep_remark(b, &t);
+}
+
 static void add_remarks(tx_board *b)
 {
     for (int i = 0; i < b->n_block; i++) {
@@ -288,7 +310,9 @@ static void add_remarks(tx_board *b)
                     for (int r = 0; r < (q < k ? block->row[q].n_cell : c); r++)
                         first &= strcmp(block->row[q].cell[r].name, name) != 0;
                 if (first) add_remark(b, block, name);
-                if (block->split != TX_SIMULATED) add_short_remark(b, block, &block->row[k], &block->row[k].cell[c]);
+                if (block->split == TX_SIMULATED) continue;
+                add_short_remark(b, block, &block->row[k], &block->row[k].cell[c]);
+                add_seeds_remark(b, block, &block->row[k], &block->row[k].cell[c]);
             }
     }
 }

@@ -5,18 +5,19 @@
 
 enum { TX_BOARD_REFERENCES = 4 };
 
-/** One estimate of one row: the mean over seeds. */
+/** One estimate of one row: the mean over the seeds that have it by one estimator, kind and settings in brief. */
 typedef struct tx_board_cell {
+    const tx_estimate *first; /**< the first seed's; borrowed from its run */
     char name[TX_NAME_MAX], estimator[TX_NAME_MAX], evaluated_model[TX_TEXT_MAX];
     char by[TX_TEXT_MAX]; /**< name, estimator and what went into it, in few words: "iwae, k = 5000" */
     tx_kind kind, bits_kind;
     bool stochastic;
     double mean, error; /**< nats; error over seeds where there are several, else over examples */
     bool over_seeds;
-    bool varies;         /**< seeds differ in evaluated_model: that of the first is told */
-    double mc_error;     /**< of the mean, nats; 0 if exact */
-    double bits_per_dim; /**< NAN without */
-    int n_seed;
+    bool varies;            /**< seeds differ in evaluated_model: that of the first is told */
+    double mc_error;        /**< of the mean, nats; 0 if exact */
+    double bits_per_dim;    /**< NAN without */
+    int n_seed;             /**< of the row's, those that have it */
     size_t n_least, n_most; /**< examples of the seeds that have the fewest and the most */
     double gap, gap_error,
         gap_mc_error; /**< of rows that the model drew: upper minus lower bound, nats; NAN elsewhere */
@@ -55,6 +56,9 @@ typedef struct tx_board {
 
 tx_board *tx_board_new(int n, const tx_run_info run[]);
 void tx_board_free(tx_board *b);
+/** The run's estimate of the split, name, estimator, kind and brief settings of another; NULL without, or if it
+ * diverged. */
+const tx_estimate *tx_board_estimate(const tx_run_info *r, const tx_estimate *like);
 /** Are two rows of a block in one order: first cells of one kind over as many examples, or both without any? */
 bool tx_board_same_rank(const tx_board_row *a, const tx_board_row *b);
 #endif
