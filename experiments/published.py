@@ -1,7 +1,7 @@
 """The reproduction table from finished runs: published.py ROWS.tsv RESULTS OUT, which writes OUT.csv and OUT.md.
 
 ROWS says which number of which run stands beside which published one (experiments/configs/published/rows.tsv). Rows whose run is
-not there yet keep what OUT.csv already has of them, so that any may be made again alone."""
+not there yet, or diverged, keep what OUT.csv already has of them, so that any may be made again alone."""
 import csv
 import json
 import os
@@ -19,6 +19,9 @@ def find(folder, row):
     name, _, prefix = row["estimate"].partition("@")
     with h5py.File(f"{folder}/result.h5") as run:
         root = dict(run.attrs)
+        if root["status"] != "complete":
+            print(f"{row['row']}: {folder}: the run is {root['status']}", file=sys.stderr)
+            raise FileNotFoundError(folder)
         seconds = float(run["timing/train_seconds"][()])
     path = f"{folder}/evaluation-{name}.h5" if row["estimator"] != "-" else f"{folder}/result.h5"
     with h5py.File(path) as f:

@@ -29,6 +29,9 @@ is_wanted() { # ROW CONFIG
   return 1
 }
 
+# Whoever stops one command means all of them.
+stop_if_asked() { case $1 in 75 | 130 | 143) exit "$1" ;; esac; }
+
 failed=0
 declare -A trained
 while IFS=$'\t' read -r row config run estimate estimator options _; do
@@ -36,8 +39,7 @@ while IFS=$'\t' read -r row config run estimate estimator options _; do
   if [ -z "${trained[$config]:-}" ]; then
     trained[$config]=yes
     "$taxon" run "$root/experiments/configs/published/$config.yaml" --out "$out/$config" "${threads[@]}" --progress plain >/dev/null || {
-      status=$?
-      [ $status -eq 75 ] && exit 75
+      stop_if_asked $?
       failed=1
     }
   fi
@@ -46,7 +48,7 @@ while IFS=$'\t' read -r row config run estimate estimator options _; do
   if [ "$estimator" != - ] && [ ! -e "$folder/evaluation-$estimator.h5" ]; then
     [ "$options" = - ] && options=
     # shellcheck disable=SC2086 # options are words
-    "$taxon" evaluate "$folder/result.h5" --estimator "$estimator" "${threads[@]}" $options || { failed=1; continue; }
+    "$taxon" evaluate "$folder/result.h5" --estimator "$estimator" "${threads[@]}" $options || { stop_if_asked $?; failed=1; continue; }
   fi
   echo "$row: $estimate of $run"
   /usr/bin/python3 "$root/experiments/published.py" "$rows" "$out" "$root/results/tables/published"

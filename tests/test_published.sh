@@ -70,10 +70,11 @@ models:
   - {model: chow_liu}
   - {model: made, label: made_2, hidden: [9], masks: 2, order: random}
   - {model: vae, latent: 2, hidden: [8]}
+  - {model: vae, label: lost, latent: 2, hidden: [8], train: {optimizer: sgd, learning_rate: 1e12}}
 evaluate: {estimators: [exact, elbo], n_sample: 0, splits: [test]}
 E
 run=out/toy/bernoulli_mixture-raw
-judge "toy runs" "$taxon" run toy.yaml --out out/toy --progress none
+judge "toy runs, of which one diverges" bash -c '"$1" run toy.yaml --out out/toy --progress none; [ $? = 3 ]' _ "$taxon"
 judge "ensemble" "$taxon" evaluate $run/made_2/seed-0 --estimator ensemble n_ordering=2
 judge "iwae" "$taxon" evaluate $run/vae/seed-0 --estimator iwae n_importance=7
 row() { printf '%s\t' "$1" toy "bernoulli_mixture-raw/$2" "$3" "$4" - "$5" "${6:--}" "${7:--}" - -; printf '%s\n' "${8:--}"; }
@@ -84,8 +85,11 @@ row() { printf '%s\t' "$1" toy "bernoulli_mixture-raw/$2" "$3" "$4" - "$5" "${6:
     row two made_2 ensemble@2 ensemble -
     row bound vae iwae iwae -
     row missing nowhere exact - -
+    row lost lost elbo - -
 } >rows.tsv
 judge "table is made" /usr/bin/python3 "$root/experiments/published.py" rows.tsv out table
+cp judged.txt said.txt
+judge "a diverged run is said to be one" grep -q 'lost: .*the run is diverged' said.txt
 check_table() {
     /usr/bin/python3 - table.csv "$run" <<'P'
 import csv, sys, h5py, numpy as np
