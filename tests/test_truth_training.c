@@ -396,6 +396,19 @@ static bool within(const entry *e, const result *r)
 
 /* ---- what is printed and what is tested ---- */
 
+/* Sanitizers take ten times as long and look for errors that the first fits show as well: no epochs there. */
+#ifdef __SANITIZE_ADDRESS__
+static const bool sanitized = true;
+#else
+static const bool sanitized = false;
+#endif
+
+static bool runs_here(const entry *e)
+{
+    if (e->rule == NONE || (sanitized && strcmp(e->train, "{}") != 0)) return false;
+    return e->rule == MATCHED || sizeof(real) == sizeof(float); /* what is only reported does not depend on precision */
+}
+
 static const char heading[] = "# Training against known densities\n\n"
                               "Written by `test_truth_training --table`, seed 0. Gap: the mean of log p(x) of the set "
                               "less that of the model over "
@@ -477,8 +490,7 @@ static void test_set(const char *set)
     for (size_t i = 0; i < TX_LEN(table); i++) {
         const entry *e = &table[i];
         result r;
-        if (strcmp(e->set, set) != 0 || e->rule == NONE) continue;
-        if (sizeof(real) == 8 && e->rule == REPORTED) continue; /* nothing here depends on the precision */
+        if (strcmp(e->set, set) != 0 || !runs_here(e)) continue;
         CHECK_OK(measure(e, &r));
         if (!within(e, &r))
             printf("\n  %s on %s: %.4f +- %.4f of an attainable -%.4f\n", e->model, e->set, r.mean, r.error,
