@@ -1205,6 +1205,21 @@ static void test_compare_names(void)
     CHECK_HAS(text, ",1,bdmc,bdmc,model,estimate,1,gap_mean,0.082299999999999998,0.012500000000000001,nat\n");
     free(text);
     json_decref(config);
+    tx_run_info other = run[1]; /* a second seed of the first model, evaluated otherwise under the same name */
+    tx_copy_text(run[1].label, sizeof run[1].label, "a"), tx_copy_text(run[1].group, sizeof run[1].group, "a");
+    run[1].seed = 2;
+    for (int same = 0; same < 2; same++) {
+        tx_copy_text(run[1].estimate[2].estimator, TX_NAME_MAX, same ? "iwae" : "elbo");
+        CHECK_OK(tx_compare_write(path_of("named.h5"), path_of("named.csv"), 2, run));
+        CHECK_OK(tx_h5_open(&f, path_of("named.h5"), "taxon-compare"));
+        double *over_seeds = summary_of(f, "seed_mean", TX_H5_F64);
+        double first = run[0].estimate[2].mean, second = run[1].estimate[2].mean;
+        CHECK_TRUE(over_seeds && first != second);
+        CHECK_NEAR(over_seeds[2], same ? (first + second) / 2 : first, 1e-12);
+        free(over_seeds);
+        CHECK_OK(tx_h5_close(f));
+    }
+    run[1] = other;
     for (int i = 0; i < 2; i++) { /* drawn rows alone are no likelihood of data: these models have none */
         tx_estimate first = run[i].estimate[0];
         run[i].estimate[0] = run[i].estimate[3], run[i].estimate[3] = first;

@@ -21,6 +21,13 @@ typedef struct table {
     const tx_estimate **cell; /* [n_model,n_estimator,n_seed]; NULL where missing */
 } table;
 
+static const tx_estimate *first_cell(const table *t, size_t m, size_t e)
+{
+    for (size_t s = 0; s < t->n_seed; s++)
+        if (t->cell[(m * t->n_estimator + e) * t->n_seed + s]) return t->cell[(m * t->n_estimator + e) * t->n_seed + s];
+    return NULL;
+}
+
 static void table_new(table *t, tx_h5 *f, const tx_block *b, tx_split split)
 {
     size_t cap = 1;
@@ -38,6 +45,7 @@ static void table_new(table *t, tx_h5 *f, const tx_block *b, tx_split split)
     for (size_t c = 0; c < t->n_model * t->n_estimator * t->n_seed; c++) {
         size_t m = c / t->n_seed / t->n_estimator, e = c / t->n_seed % t->n_estimator, s = c % t->n_seed;
         t->cell[c] = tx_run_estimate(b->at[m * t->n_seed + s], split, t->estimator[e]);
+        if (t->cell[c] && !tx_same_method(t->cell[c], first_cell(t, m, e))) t->cell[c] = NULL;
         if (t->cell[c] && t->cell[c]->n > t->n_example) t->n_example = t->cell[c]->n;
     }
 }
@@ -77,13 +85,6 @@ static const tx_run_info *first_run(const table *t, size_t m)
 {
     for (size_t s = 0; s < t->n_seed; s++)
         if (t->block->at[m * t->n_seed + s]) return t->block->at[m * t->n_seed + s];
-    return NULL;
-}
-
-static const tx_estimate *first_cell(const table *t, size_t m, size_t e)
-{
-    for (size_t s = 0; s < t->n_seed; s++)
-        if (t->cell[(m * t->n_estimator + e) * t->n_seed + s]) return t->cell[(m * t->n_estimator + e) * t->n_seed + s];
     return NULL;
 }
 

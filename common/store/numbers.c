@@ -40,3 +40,9 @@ double tx_numbers_get(const tx_numbers *t, const char *name)
     int i = find(t, name);
     return i < 0 ? NAN : t->m[i].value;
 }
+
+bool tx_same_method(const tx_estimate *a, const tx_estimate *b)
+{
+    return a->kind == b->kind && strcmp(a->estimator, b->estimator) == 0 &&
+           strcmp(tx_estimate_text(a, "brief"), tx_estimate_text(b, "brief")) == 0;
+}

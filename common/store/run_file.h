@@ -8,6 +8,9 @@
 double tx_estimate_setting(const tx_estimate *e, const char *key);
 /** A text among them: "brief" says in few words how much went into it ("k = 5000"); "" if absent. */
 const char *tx_estimate_text(const tx_estimate *e, const char *key);
+/** Runs that were evaluated one by one may have other settings under one name: those are not one number. Same estimator,
+ *  kind and "brief". */
+bool tx_same_method(const tx_estimate *a, const tx_estimate *b);
 
 /** Named numbers with units: /metrics, /cost, /timing. */
 enum { TX_MAX_NUMBERS = 64 };

@@ -48,17 +48,10 @@ static void describe(tx_board_cell *c, const tx_estimate *e)
              *brief ? ", " : "", brief, own ? "" : ")");
 }
 
-/* Runs that were evaluated one by one may have other settings under one name: those are not one number. */
-static bool same_method(const tx_estimate *a, const tx_estimate *b)
-{
-    return a->kind == b->kind && strcmp(a->estimator, b->estimator) == 0 &&
-           strcmp(tx_estimate_text(a, "brief"), tx_estimate_text(b, "brief")) == 0;
-}
-
 const tx_estimate *tx_board_estimate(const tx_run_info *r, const tx_estimate *like)
 {
     const tx_estimate *e = tx_run_complete(r) ? tx_run_estimate(r, like->split, like->name) : NULL;
-    return e && same_method(e, like) ? e : NULL;
+    return e && tx_same_method(e, like) ? e : NULL;
 }
 
 /* What the model's own rows say: means over seeds, whose errors are independent. */
