@@ -615,6 +615,17 @@ static void test_sigma(void)
                       &e));
     CHECK_TEXT(e.evaluated_model, "G(z) + N(0, 0.8^2 I) (at the edge of the deviations tried)");
     tx_estimate_free(&e);
+    double same = 0; /* noisy choices from a fine grid: one model for all seeds and for both estimators */
+    for (int k = 0; k < 4; k++) {
+        CHECK_OK(
+            estimate(k < 3 ? "ais" : "bdmc", m, &real_view,
+                     "{n_step: 3, n_chain: 2, n_example: 2, sigma_min: 0.3, sigma_max: 0.5, n_sigma: 40, n_valid: 2, "
+                     "n_step_sigma: 3}",
+                     2, (uint64_t)(7 + k), &e));
+        if (k == 0) same = setting(&e, "sigma");
+        CHECK_NEAR(setting(&e, "sigma"), same, 0);
+        tx_estimate_free(&e);
+    }
     tx_model_free(m);
 }
 

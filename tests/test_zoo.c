@@ -396,6 +396,24 @@ static void vae_divergence(void)
     tx_model_free(m);
 }
 
+/* exp(lv) overflows in single precision above 88. */
+static void vae_wide_variance(void)
+{
+    enum { D = 3 };
+    tx_space space = space_of(0, D, unit);
+    tx_model *m = model(&tx_model_vae, &space, "{latent: 2, hidden: [4], variance: learned}");
+    tx_tape *t = tx_tape_new(1 << 16);
+    real x[D] = {(real)0.1, (real)0.7, (real)0.4};
+    tx_tensor lv = weight(m->net[1], "log_variance");
+    for (size_t j = 0; j < D; j++) lv.x[j] = (real)120.5;
+    tx_model_bind(m, t);
+    tx_var z = tx_latent_noise(t, tx_rng_normal, tx_rng_root(3), 0, 1, 2);
+    tx_var logp = tx_model_vae.log_observation(m, t, tx_leaf(t, tx_matrix(x, 1, D)), z);
+    CHECK_NEAR(logp->v.x[0], -0.5 * D * (log_two_pi + 120.5), 1e-3);
+    tx_tape_free(t);
+    tx_model_free(m);
+}
+
 /* A linear decoder with orthogonal columns is probabilistic PCA (Tipping & Bishop 1999), whose posterior is diagonal.
  */
 enum { PCA_D = 6, PCA_K = 2 };
@@ -927,6 +945,7 @@ int main(void)
                            {"nice: one coordinate", nice_one_coordinate},
                            {"nice: samples come from its prior", nice_samples_from_its_prior},
                            {"vae: lower bound and log weight by formula", vae_formula},
+                           {"vae: a variance beyond exp", vae_wide_variance},
                            {"vae: closed-form divergence against Monte Carlo", vae_divergence},
                            {"vae: a linear one is probabilistic PCA", vae_is_probabilistic_pca},
                            {"vae: samples of a linear one", vae_samples},

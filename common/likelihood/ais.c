@@ -20,7 +20,7 @@ static tx_status evaluate(tx_anneal *a, const tx_anneal_config *c, const tx_view
     real *x = tx_alloc(n * v->space.dim, sizeof *x);
     double *w = tx_alloc(n * (size_t)c->n_chain, sizeof *w), *jacobian = tx_alloc(n, sizeof *jacobian), sum = 0;
     tx_view_range(v, e->split, 0, n, x, jacobian);
-    tx_anneal_choose_sigma(a, tx_rng_named(r, "sigma"));
+    tx_anneal_choose_sigma(a);
     pilot(a, c, v, tx_rng_named(r, "pilot"));
     tx_anneal_run(a, tx_rng_named(r, "ais"), n, x, NULL, w, NULL);
     tx_status status = tx_anneal_average(a, e->split, n, w, 1, e->log_likelihood, e->std_error);

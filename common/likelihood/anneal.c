@@ -365,9 +365,10 @@ static double sigma_at(const tx_anneal_config *c, int i)
     return c->sigma_min * pow(c->sigma_max / c->sigma_min, share);
 }
 
-void tx_anneal_choose_sigma(tx_anneal *a, tx_rng r)
+void tx_anneal_choose_sigma(tx_anneal *a)
 {
     const tx_anneal_config *c = a->c;
+    const tx_rng r = tx_rng_named(tx_rng_root(0), "choice of sigma");
     if (!chooses(a)) return;
     size_t n = tx_rows_asked(a->v, TX_VALID, (size_t)c->n_valid);
     real *x = tx_alloc(n * a->dim, sizeof *x);

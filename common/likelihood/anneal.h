@@ -32,8 +32,9 @@ tx_status tx_anneal_new(tx_anneal **out, const char *name, const tx_anneal_confi
 void      tx_anneal_free(tx_anneal *a);
 /** The deviation of N(G(z), sigma^2 I), where the model has no p(x|z) on real values: the option's, or the best on rows of
  *  valid; call it before the rest. Short adapting runs, which bound the likelihood of a small sigma less tightly: what they
- *  choose errs, if at all, on the wide side, and the bound holds for what was chosen. */
-void      tx_anneal_choose_sigma(tx_anneal *a, tx_rng r);
+ *  choose errs, if at all, on the wide side, and the bound holds for what was chosen. Their noise is the same in every
+ *  call, so that ais on any split and bdmc evaluate the same model. */
+void      tx_anneal_choose_sigma(tx_anneal *a);
 /** n rows z ~ p(z), x ~ p(x|z): z[n,k], x[n,dim]. */
 void      tx_anneal_simulate(tx_anneal *a, tx_rng r, size_t n, real z[], real x[]);
 /** Finds and freezes the steps on the first rows x[n,dim], n_pilot of them at most. */

@@ -38,7 +38,7 @@ static tx_status evaluate(tx_anneal *a, const tx_anneal_config *c, size_t width,
     double *w = tx_alloc(n * (size_t)c->n_chain, sizeof *w), *upper_error = tx_alloc(n, sizeof *upper_error);
     e->x = tx_alloc(n * dim, sizeof *e->x);
     e->upper = tx_alloc(n, sizeof *e->upper);
-    tx_anneal_choose_sigma(a, tx_rng_named(r, "sigma"));
+    tx_anneal_choose_sigma(a);
     pilot(a, c, width, dim, tx_rng_named(r, "pilot"));
     tx_anneal_simulate(a, tx_rng_named(r, "rows"), n, z, e->x);
     tx_anneal_run(a, tx_rng_named(r, "forward"), n, e->x, NULL, w, NULL);

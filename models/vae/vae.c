@@ -156,10 +156,11 @@ static void init(tx_model *m)
     for (size_t j = 0; j < d; j++) lv[j] = (real)(2 * log(fmax(m->space->deviation[j], c->min_sigma)));
 }
 
-/* log(min_sigma^2 + exp(lv)) */
+/* log(min_sigma^2 + exp(lv)), which exp would overflow for. */
 static tx_var with_floor(const vae_config *c, tx_tape *t, tx_var lv)
 {
-    return tx_log(t, tx_affine(t, tx_exp(t, lv), 1, (real)(c->min_sigma * c->min_sigma)));
+    real low = (real)(2 * log(c->min_sigma));
+    return tx_affine(t, tx_activation(t, tx_affine(t, lv, 1, -low), TX_SOFTPLUS), 1, low);
 }
 
 /* Mean and log-variance of the Gaussian p(x|z) from the decoder's output y. */
