@@ -224,7 +224,11 @@ check "no picture of one dimension" 65 ".h5" -- sample "a b/mixture_1d-raw/vae/s
 check "sample of nothing" 66 "" -- sample nowhere -o s.h5
 check "evaluate" 0 -- evaluate "$run" --estimator elbo --split valid
 holds "evaluate" "log-likelihood >="
-there "evaluate" "$run/evaluation-elbo.h5"
+there "evaluate" "$run/evaluation-elbo-valid.h5"
+gone "evaluate on valid leaves test's file alone" "$run/evaluation-elbo.h5"
+check "evaluate: more rows than an estimator's default" 0 -- evaluate "$run" --estimator ais -n 60 n_step=2 n_chain=2 --name many
+holds "evaluate: more rows than an estimator's default" "60 examples"
+rm "$run/evaluation-many.h5"
 holds "evaluate says what its number is" "a lower bound: the model's log-likelihood is at least this, on average over its noise"
 holds "evaluate gives bits with their own sign" "bits/dim <= "
 check "evaluate with what does not apply" 78 \
@@ -291,7 +295,7 @@ cp out.txt pairs.csv
 import csv, glob, h5py, numpy as np
 def rows(of, split, label, name):
     for path in glob.glob(f"a b/{of}/*/seed-0/*.h5"):
-        with h5py.File(path.replace("evaluation-" + name, "result")) as f: own = f.attrs.get("label")
+        with h5py.File(path.rsplit("/", 1)[0] + "/result.h5") as f: own = f.attrs.get("label")
         with h5py.File(path) as f:
             if own == label and f"likelihood/{split}/{name}" in f and not ("result" in path and glob.glob(
                     path.replace("result", "evaluation-" + name))):

@@ -33,6 +33,11 @@ static tx_status read_options(const tx_args *a, request *q)
     map->kind = TX_YAML_MAP;
     tx_status s = TX_OK;
     for (int i = 1; !s && i < a->n; i++) s = tx_yaml_override(map, a->v[i]);
+    if (!s && q->n_example && tx_options_find(q->ops->options, "n_example") && !tx_yaml_get(map, "n_example")) {
+        char asked[48]; /* the estimator's own, smaller default does not stand against the flag */
+        snprintf(asked, sizeof asked, "n_example=%d", q->n_example);
+        s = tx_yaml_override(map, asked);
+    }
     if (!s) s = tx_estimator_config_parse(q->ops, map, "command line", NULL, &q->config);
     tx_yaml_free(map);
     return s;
@@ -147,7 +152,9 @@ static void print_estimate(const tx_stored *s, const tx_estimate *e)
 static tx_status write_file(const tx_stored *s, const request *q, const tx_estimate *e)
 {
     tx_text path = {0};
-    tx_text_add(&path, "%s/evaluation-%s.h5", q->folder, q->name);
+    bool other = !q->ops->simulates && q->split != TX_TEST; /* beside the test split's, not over it */
+    tx_text_add(&path, "%s/evaluation-%s%s%s.h5", q->folder, q->name, other ? "-" : "",
+                other ? tx_split_name(q->split) : "");
     json_t *config = json_pack("{ss, ss, ss, si, so}", "estimator", q->ops->name, "name", q->name, "split",
                                tx_split_name(q->split), "n_example", q->n_example, "options",
                                tx_options_json(q->ops->options, q->config));
@@ -204,10 +211,11 @@ static const tx_flag flags[] = {
 };
 const tx_command tx_command_evaluate = {
     .name = "evaluate",
-    .summary = "Another likelihood of a finished run, stored beside it as evaluation-LABEL.h5",
+    .summary = "Another likelihood of a finished run, stored beside it as evaluation-LABEL[-SPLIT].h5",
     .usage = "RUN --estimator NAME [key=value ...]",
-    .detail = "key=value sets an option of the estimator: `taxon show NAME` lists them. The same label again replaces\n"
-              "the file; two settings of one estimator have two labels: --name iwae_5000 n_importance=5000.\n"
+    .detail = "key=value sets an option of the estimator: `taxon show NAME` lists them. The same label again, on\n"
+              "the same split, replaces the file; two settings of one estimator have two labels: --name iwae_5000 "
+              "n_importance=5000.\n"
               "Exit code 0; 75 or 130 stopped, nothing written; 64 usage; 65, 66 run or data; 78 does not apply.",
     .flags = flags,
     .min = 1,
