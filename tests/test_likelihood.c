@@ -296,6 +296,34 @@ static void test_parzen_error(void)
     CHECK_NEAR(row_stated / row_seen, 1, 0.4);
 }
 
+/* All samples of this model have one mean, so that a kernel there is a normal. */
+static void sample_mean(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
+{
+    (void)m, (void)t, (void)r, (void)first;
+    for (size_t i = 0; i < tx_len(x); i++) x.x[i] = (real)centre;
+}
+
+static void test_parzen_means(void)
+{
+    tx_model_ops ops = generator;
+    tx_model *m;
+    tx_estimate e;
+    const char *settings = "{n_sample: 300, sigma_min: 0.7, sigma_max: 0.7, n_sigma: 1, n_valid: 10, kernel_at: mean}";
+    CHECK_INT(run("parzen", implicit, settings, TX_TEST, 0, 3, &e), TX_ECONFIG);
+    CHECK_HAS(tx_last_error(), "no expected values");
+    ops.sample_mean = sample_mean;
+    CHECK_OK(tx_model_new(&m, &ops, NULL, &view.space, 0));
+    CHECK_OK(run("parzen", m, settings, TX_TEST, 0, 3, &e));
+    for (size_t i = 0; i < e.n; i++) {
+        real x[DIM];
+        double want = -DIM * (log(0.7) + 0.5 * log(2 * M_PI));
+        tx_view_range(&view, TX_TEST, i, 1, x, NULL);
+        for (int j = 0; j < DIM; j++) want -= 0.5 * pow(((double)x[j] - centre) / 0.7, 2);
+        CHECK_NEAR(e.log_likelihood[i], want, 1e-4 * (1 + fabs(want)));
+    }
+    tx_estimate_free(&e), tx_model_free(m);
+}
+
 static void test_applicability(void)
 {
     tx_view counting = view;
@@ -450,6 +478,7 @@ int main(void)
         {"parzen by its definition, bandwidth from valid", test_parzen},
         {"parzen is biased by its smoothing", test_parzen_bias},
         {"parzen's errors are those of repeats", test_parzen_error},
+        {"Parzen kernels at means", test_parzen_means},
         {"what applies to what", test_applicability},
         {"what is not finite", test_not_finite},
         {"the data's unit through logit and standardised", test_units},

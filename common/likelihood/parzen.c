@@ -10,10 +10,11 @@
 #include "common/tensor/kernels.h"
 
 typedef struct parzen_config {
-    int n_sample, n_sigma, n_valid;
+    int n_sample, n_sigma, n_valid, kernel_at;
     double sigma_min, sigma_max;
 } parzen_config;
 #define AT(field) offsetof(parzen_config, field)
+enum { AT_SAMPLE, AT_MEAN };
 static const tx_option options[] = {
     {"n_sample", TX_OPT_INT, AT(n_sample), "10000", 2, 1000000, NULL, "samples of the model that carry a kernel",
      "Goodfellow et al. 2014"},
@@ -23,6 +24,11 @@ static const tx_option options[] = {
      "Goodfellow et al. 2014"},
     {"n_sigma", TX_OPT_INT, AT(n_sigma), "10", 1, 1000, NULL, "bandwidths tried, equally spaced in their logarithm",
      "Goodfellow et al. 2014"},
+    {"kernel_at", TX_OPT_CHOICE, AT(kernel_at), "sample", 0, 0, "sample|mean",
+     "what carries a kernel: samples, or their expected values where the model has them (a decoder's output without "
+     "its "
+     "noise)",
+     "mean: Wu et al. 2017"},
     {"n_valid", TX_OPT_INT, AT(n_valid), "1000", 1, 1000000, NULL, "rows of valid that choose the bandwidth",
      "Goodfellow et al. 2014"},
     {0},
@@ -48,12 +54,12 @@ static void to_data_unit(const tx_view *v, size_t n, real *x)
     if (v->ops->invert) v->ops->invert(v, n, x, x);
 }
 
-static kernels draw_kernels(tx_model *m, const tx_view *v, size_t n, tx_rng r)
+static kernels draw_kernels(tx_model *m, const tx_view *v, size_t n, bool mean, tx_rng r)
 {
     size_t d = v->space.dim;
     kernels k = {n, d, tx_alloc(n * d, sizeof(real)), tx_alloc(n, sizeof(double)), tx_alloc(d, sizeof(double))};
     tx_tape *t = tx_tape_new(1 << 20);
-    tx_model_sample(m, t, r, 0, n, false, k.x);
+    tx_model_sample(m, t, r, 0, n, mean, k.x);
     tx_tape_free(t);
     to_data_unit(v, n, k.x);
     tx_rows_mean(n, d, k.x, k.centre);
@@ -142,8 +148,12 @@ static void describe(const tx_model *m, double sigma, const parzen_config *c, si
 {
     bool edge = c->n_sigma > 1 && (sigma == sigma_at(c, 0) || sigma == sigma_at(c, c->n_sigma - 1));
     snprintf(e->evaluated_model, sizeof e->evaluated_model, "%s + N(0, %.4g^2 I)%s",
-             m->ops->log_prob || m->ops->elbo ? "sample" : "G(z)", sigma,
-             edge ? " (at the edge of the bandwidths tried)" : "");
+             !m->ops->log_prob && !m->ops->elbo ? "G(z)"
+             : c->kernel_at == AT_MEAN          ? "mean of x"
+                                                : "sample",
+             sigma, edge ? " (at the edge of the bandwidths tried)" : "");
+    json_object_set_new(e->settings, "kernel_at", json_string(c->kernel_at == AT_MEAN ? "mean" : "sample"));
+    if (c->kernel_at == AT_MEAN) json_object_set_new(e->settings, "brief", json_string("kernels at means"));
     json_object_set_new(e->settings, "sigma", json_real(sigma));
     json_object_set_new(e->settings, "sigma_min", json_real(c->sigma_min));
     json_object_set_new(e->settings, "sigma_max", json_real(c->sigma_max));
@@ -159,7 +169,10 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
     double start = tx_now();
     if (c->sigma_max < c->sigma_min)
         return tx_fail(TX_ECONFIG, "parzen: sigma_max %g is less than sigma_min %g", c->sigma_max, c->sigma_min);
-    kernels k = draw_kernels(m, v, (size_t)c->n_sample, tx_rng_named(r, "parzen"));
+    if (c->kernel_at == AT_MEAN && !m->ops->sample_mean)
+        return tx_fail(TX_ECONFIG, "parzen: kernel_at is 'mean', but %s has no expected values of its samples",
+                       m->ops->name);
+    kernels k = draw_kernels(m, v, (size_t)c->n_sample, c->kernel_at == AT_MEAN, tx_rng_named(r, "parzen"));
     if (!tx_vec_finite(k.n * k.dim, k.x)) {
         free_kernels(&k);
         return tx_fail(TX_EDIVERGED, "parzen: the model's samples are not all finite");
