@@ -147,11 +147,8 @@ static void hash_split(const tx_view *v, tx_split s, tx_sha256 *h)
 static tx_status start(tx_view *v)
 {
     const tx_dataset *d = v->data;
-    v->space = (tx_space){.dim = d->dim,
-                          .height = d->height,
-                          .width = d->width,
-                          .channel = d->channel,
-                          .n_train = d->split[TX_TRAIN].n};
+    v->space = (tx_space){
+        .dim = d->dim, .height = d->height, .width = d->width, .channel = d->channel, .n_train = d->split[TX_TRAIN].n};
     v->moment = tx_alloc(4 * d->dim, sizeof *v->moment);
     v->space.mean = v->moment;
     v->space.deviation = v->moment + d->dim;

@@ -78,7 +78,8 @@ static void put_estimate(csv *c, const tx_estimate *e)
     put_row(c, e, "model_evaluations", e->model_evaluations, NAN, "1");
     put_row(c, e, "gradient_evaluations", e->gradient_evaluations, NAN, "1");
     if (e->split != TX_SIMULATED) return;
-    put_kind(c, e, TX_ESTIMATE, "gap_mean", tx_estimate_setting(e, "gap_mean"), tx_estimate_setting(e, "gap_error"), "nat");
+    put_kind(c, e, TX_ESTIMATE, "gap_mean", tx_estimate_setting(e, "gap_mean"), tx_estimate_setting(e, "gap_error"),
+             "nat");
     put_kind(c, e, TX_ESTIMATE, "gap_mc_error", tx_estimate_setting(e, "gap_mc_error"), NAN, "nat");
 }
 
