@@ -174,16 +174,6 @@ static void stop(void)
 }
 
 /* ---- running ---- */
-static tx_status parse(const tx_option *options, void *config, const char *text)
-{
-    tx_yaml *y = NULL;
-    tx_options_defaults(options, config);
-    TX_TRY(tx_yaml_parse(text, strlen(text), "test", &y));
-    tx_status s = tx_options_parse(&(tx_option_set){options, config}, 1, y, "test", NULL);
-    tx_yaml_free(y);
-    return s;
-}
-
 static const tx_model_ops *registered(const char *name)
 {
     for (int i = 0; tx_model_list[i]; i++)
@@ -196,7 +186,7 @@ static tx_model *new_model(const tx_model_ops *ops, const tx_view *v, const char
 {
     tx_model *m = NULL;
     void *config = tx_alloc(1, ops->config_size + 1);
-    CHECK_OK(parse(ops->options, config, options));
+    CHECK_OK(tx_test_options(ops->options, config, options));
     CHECK_OK(tx_model_new(&m, ops, config, &v->space, 3));
     free(config);
     return m;
@@ -208,7 +198,7 @@ static tx_status estimate(const char *name, tx_model *m, const tx_view *v, const
     const tx_estimator_ops *ops = tx_estimator_find(name);
     tx_anneal_config c;
     CHECK_TRUE(ops->unfit(m->ops, v) == NULL);
-    TX_TRY(parse(ops->options, &c, settings));
+    TX_TRY(tx_test_options(ops->options, &c, settings));
     return ops->run(&c, m, v, TX_TEST, n, tx_rng_root(seed), NULL, NULL, e);
 }
 
@@ -288,7 +278,7 @@ static void test_lower_bound(void)
 static tx_anneal *new_chains(tx_anneal_config *c, tx_model *m, const tx_view *v, const char *settings)
 {
     tx_anneal *a = NULL;
-    CHECK_OK(parse(tx_anneal_options, c, settings));
+    CHECK_OK(tx_test_options(tx_anneal_options, c, settings));
     CHECK_OK(tx_anneal_new(&a, "test", c, m, v, 1, NULL, NULL));
     return a;
 }
@@ -712,8 +702,8 @@ static void check_progress(const char *name, tx_model *m)
     const tx_estimator_ops *ops = tx_estimator_find(name);
     tx_anneal_config c;
     tx_estimate e;
-    CHECK_OK(
-        parse(ops->options, &c, "{n_step: 10, n_chain: 4, n_leapfrog: 2, n_sigma: 3, n_step_sigma: 7, n_valid: 5}"));
+    CHECK_OK(tx_test_options(ops->options, &c,
+                             "{n_step: 10, n_chain: 4, n_leapfrog: 2, n_sigma: 3, n_step_sigma: 7, n_valid: 5}"));
     last_share = 0, told = 0;
     CHECK_OK(ops->run(&c, m, &real_view, TX_TEST, 0, tx_rng_root(1), tell, &told, &e));
     CHECK_NEAR(last_share, 1, 1e-9);

@@ -8,19 +8,7 @@ list=$root/experiments/configs/published/rows.tsv
 folder=$(mktemp -d "${TMPDIR:-/tmp}/taxon published XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
-passed=0 failed=0
-# judge NAME COMMAND...: passes where the command does; else its output is shown.
-judge() {
-    local name=$1
-    shift
-    if "$@" >judged.txt 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $name"
-        tail -n 20 judged.txt | sed 's/^/    /'
-    fi
-}
+. "$root/tests/support/judge.sh"
 
 # Every configuration is understood, and every row names a run of one.
 mkdir config

@@ -10,21 +10,7 @@ folder=$(mktemp -d "${TMPDIR:-/tmp}/taxon quick XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
 export OPENBLAS_NUM_THREADS=1 # of NumPy
-passed=0
-failed=0
-
-# judge NAME COMMAND...: passes where the command does; else its output is shown.
-judge() {
-    local name=$1
-    shift
-    if "$@" >judged.txt 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $name"
-        tail -n 20 judged.txt | sed 's/^/    /'
-    fi
-}
+. "$tests/support/judge.sh"
 
 # The configuration's data sets, a few rows of each.
 rows='n_train: 200, n_valid: 70, n_test: 66'

@@ -36,16 +36,6 @@
 enum { D = 5, K = 2, N = 400, REPEATS = 200 };
 static const double log_two_pi = 1.8378770664093453;
 
-static tx_status parse(const tx_option *options, void *config, const char *text)
-{
-    tx_yaml *y = NULL;
-    tx_options_defaults(options, config);
-    TX_TRY(tx_yaml_parse(text, strlen(text), "test", &y));
-    tx_status s = tx_options_parse(&(tx_option_set){options, config}, 1, y, "test", NULL);
-    tx_yaml_free(y);
-    return s;
-}
-
 static tx_tensor weight(const tx_params *p, const char *name)
 {
     for (int j = 0; j < tx_params_count(p); j++)
@@ -97,7 +87,7 @@ static void open_model(subject *o, const char *name, const char *options)
 {
     const tx_model_ops *ops = find_model(name);
     void *config = tx_alloc(1, ops->config_size);
-    CHECK_OK(parse(ops->options, config, options));
+    CHECK_OK(tx_test_options(ops->options, config, options));
     CHECK_OK(tx_model_new(&o->m, ops, config, &o->view.space, 1));
     free(config);
 }
@@ -116,7 +106,7 @@ static tx_status estimate(const subject *o, const char *name, const char *settin
     unsigned char config[1024];
     CU_ASSERT_PTR_NOT_NULL_FATAL(ops);
     CHECK_TRUE(ops->unfit(o->m->ops, &o->view) == NULL);
-    TX_TRY(parse(ops->options, config, settings));
+    TX_TRY(tx_test_options(ops->options, config, settings));
     return ops->run(config, o->m, &o->view, TX_TEST, n, tx_rng_root(seed), NULL, NULL, e);
 }
 
@@ -858,7 +848,7 @@ static void test_adam(void)
     tx_param q = tx_params_add(p, "w", tx_shape2(1, 1), (tx_init){TX_INIT_CONSTANT, (real)0.5});
     tx_params_seal(p, tx_rng_root(1));
     unsigned char config[256];
-    CHECK_OK(parse(adam->options, config, "{}"));
+    CHECK_OK(tx_test_options(adam->options, config, "{}"));
     tx_optim *o = tx_optim_new(adam, config, p);
     double w = 0.5, first = 0, second = 0;
     for (int t = 1; t <= (int)TX_LEN(g); t++) {
@@ -883,7 +873,7 @@ static real *trained(const tx_view *v, size_t *n, uint64_t *best)
     const tx_model_ops *vae = find_model("vae");
     static const char train[] = "{epochs: 12, batch: 20, learning_rate: 0.03}";
     void *config = tx_alloc(1, vae->config_size);
-    CHECK_OK(parse(vae->options, config, "{latent: 2, hidden: [8]}"));
+    CHECK_OK(tx_test_options(vae->options, config, "{latent: 2, hidden: [8]}"));
     CHECK_OK(tx_yaml_parse(train, strlen(train), "test", &y));
     CHECK_OK(tx_train_parse(&c, y, "test"));
     tx_yaml_free(y);

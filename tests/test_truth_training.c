@@ -298,16 +298,6 @@ static const entry table[] = {
 
 /* ---- training and measuring, as `taxon run` does ---- */
 
-static tx_status parse(const tx_option *options, void *config, const char *text)
-{
-    tx_yaml *y = NULL;
-    tx_options_defaults(options, config);
-    TX_TRY(tx_yaml_parse(text, strlen(text), "test", &y));
-    tx_status s = tx_options_parse(&(tx_option_set){options, config}, 1, y, "test", NULL);
-    tx_yaml_free(y);
-    return s;
-}
-
 typedef struct data {
     tx_dataset set;
     tx_view view;
@@ -337,7 +327,7 @@ static tx_status train(tx_model **m, const entry *e, const tx_view *v)
     tx_train_config c;
     tx_yaml *y = NULL;
     void *config = tx_alloc(1, ops->config_size);
-    TX_TRY(parse(ops->options, config, e->options));
+    TX_TRY(tx_test_options(ops->options, config, e->options));
     TX_TRY(tx_yaml_parse(e->train, strlen(e->train), "test", &y));
     TX_TRY(tx_train_parse(&c, y, "test"));
     tx_yaml_free(y);
@@ -367,7 +357,7 @@ static tx_status measure(const entry *e, result *r)
     TX_TRY(train(&m, e, &o.view));
     const tx_estimator_ops *estimator = tx_estimator_find(m->ops->log_prob ? "exact" : "iwae");
     unsigned char config[1024];
-    TX_TRY(parse(estimator->options, config, m->ops->log_prob ? "{}" : "{n_importance: 20}"));
+    TX_TRY(tx_test_options(estimator->options, config, m->ops->log_prob ? "{}" : "{n_importance: 20}"));
     TX_TRY(estimator->run(config, m, &o.view, TX_TEST, 0, tx_rng_named(tx_rng_root(0), "estimate"), NULL, NULL, &est));
     double *difference = est.log_likelihood, n = (double)est.n;
     r->mean = 0;

@@ -44,14 +44,7 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
     tx_estimate_init(&e, "ais", v, s, n, true);
     tx_status status = evaluate(a, c, v, r, &e);
     tx_anneal_free(a);
-    if (status != TX_OK) {
-        tx_estimate_free(&e);
-        return status;
-    }
-    tx_estimate_summarise(&e, v);
-    e.seconds = tx_now() - start;
-    *out = e;
-    return TX_OK;
+    return tx_estimate_end(status, &e, v, start, out);
 }
 
 extern const tx_estimator_ops tx_estimator_ais;

@@ -75,15 +75,9 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
     tx_estimate_init(&e, "bdmc", v, TX_SIMULATED, n, true);
     tx_status status = evaluate(a, c, m->ops->latent(m).dim, m->space->dim, r, &e);
     tx_anneal_free(a);
-    if (status != TX_OK) {
-        tx_estimate_free(&e);
-        return status;
-    }
-    tx_estimate_summarise(&e, v);
-    describe_unit(v, &e);
-    e.seconds = tx_now() - start;
-    *out = e;
-    return TX_OK;
+    status = tx_estimate_end(status, &e, v, start, out);
+    if (status == TX_OK) describe_unit(v, out);
+    return status;
 }
 
 extern const tx_estimator_ops tx_estimator_bdmc;

@@ -53,16 +53,9 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
         }
     }
     free(value);
-    if (status != TX_OK) {
-        tx_estimate_free(&e);
-        return status;
-    }
     for (size_t i = 0; i < n; i++) e.std_error[i] = sqrt(square[i] / (repeats - 1) / repeats);
-    tx_estimate_summarise(&e, v);
     e.model_evaluations = (double)n * repeats;
-    e.seconds = tx_now() - start;
-    *out = e;
-    return TX_OK;
+    return tx_estimate_end(status, &e, v, start, out);
 }
 
 extern const tx_estimator_ops tx_estimator_elbo;

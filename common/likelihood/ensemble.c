@@ -128,17 +128,10 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
         status = check_rows(s, i, rows, e.log_likelihood + i);
     }
     tx_tape_free(tape), free(x);
-    if (status != TX_OK) {
-        tx_estimate_free(&e);
-        return status;
-    }
     describe(c, orderings, &k, &e);
     tx_note_jacobian(e.settings, sum, n);
-    tx_estimate_summarise(&e, v);
     e.model_evaluations = (double)n * (double)orderings;
-    e.seconds = tx_now() - start;
-    *out = e;
-    return TX_OK;
+    return tx_estimate_end(status, &e, v, start, out);
 }
 
 extern const tx_estimator_ops tx_estimator_ensemble;

@@ -16,15 +16,8 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
     n = tx_rows_asked(v, s, n);
     tx_estimate_init(&e, "exact", v, s, n, false);
     tx_status status = tx_score_rows(m, v, s, n, TX_SCORE_LOG_PROB, r, progress, ctx, e.log_likelihood, e.settings);
-    if (status != TX_OK) {
-        tx_estimate_free(&e);
-        return status;
-    }
-    tx_estimate_summarise(&e, v);
     e.model_evaluations = (double)n;
-    e.seconds = tx_now() - start;
-    *out = e;
-    return TX_OK;
+    return tx_estimate_end(status, &e, v, start, out);
 }
 
 static const tx_option options[] = {{0}};

@@ -217,15 +217,8 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
     describe(c, q, &e);
     tx_note_jacobian(e.settings, count.jacobian, n);
     free_sampler(q), free(count.w);
-    if (status != TX_OK) {
-        tx_estimate_free(&e);
-        return status;
-    }
-    tx_estimate_summarise(&e, v);
     e.model_evaluations = (double)n * c->n_importance * c->n_repeat;
-    e.seconds = tx_now() - start;
-    *out = e;
-    return TX_OK;
+    return tx_estimate_end(status, &e, v, start, out);
 }
 
 extern const tx_estimator_ops tx_estimator_iwae;

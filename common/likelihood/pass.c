@@ -41,3 +41,15 @@ tx_status tx_score_rows(tx_model *m, const tx_view *v, tx_split s, size_t n, tx_
     tx_tape_free(tape), free(x), free(jacobian);
     return status;
 }
+
+tx_status tx_estimate_end(tx_status status, tx_estimate *e, const tx_view *v, double start, tx_estimate *out)
+{
+    if (status != TX_OK) {
+        tx_estimate_free(e);
+        return status;
+    }
+    tx_estimate_summarise(e, v);
+    e->seconds = tx_now() - start;
+    *out = *e;
+    return TX_OK;
+}

@@ -66,3 +66,13 @@ const char *tx_test_folder(void)
     }
     return folder;
 }
+
+tx_status tx_test_options(const tx_option *options, void *config, const char *text)
+{
+    tx_yaml *y = NULL;
+    tx_options_defaults(options, config);
+    TX_TRY(tx_yaml_parse(text, strlen(text), "test", &y));
+    tx_status s = tx_options_parse(&(tx_option_set){options, config}, 1, y, "test", NULL);
+    tx_yaml_free(y);
+    return s;
+}

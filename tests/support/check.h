@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include "common/base/base.h"
+#include "common/base/options.h"
 
 /** |a - b| <= tol; NaN on either side fails. */
 #define CHECK_NEAR(a, b, tol)                                                                                          \
@@ -58,4 +58,6 @@ int tx_run_tests(const char *suite, const tx_test test[], int n);
 bool tx_dies(void (*fn)(void), int code);
 /** A new empty folder for this test's files (under $TMPDIR or /tmp), static storage; removed at exit. */
 const char *tx_test_folder(void);
+/** The defaults of a table, then the YAML map `text`. */
+tx_status tx_test_options(const tx_option *options, void *config, const char *text);
 #endif
