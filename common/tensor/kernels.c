@@ -40,6 +40,7 @@ static bool has_v4(void) { return HAS_V4; }
 typedef struct choice {
     const char *name;
     const char *blas_core; /* OpenBLAS kernels that this set runs; NULL for what OpenBLAS falls back to */
+    const char *blas_fits; /* all of its kernels that need no less than this set; NULL: any do */
     const tx_isa *isa;
     bool (*supported)(void);
 } choice;
@@ -47,16 +48,16 @@ typedef struct choice {
 /* Best first. */
 static const choice choices[] = {
 #ifdef TX_HAVE_v4
-    {"x86-64-v4", "SkylakeX", &tx_isa_v4, has_v4},
+    {"x86-64-v4", "SkylakeX", "SkylakeX Cooperlake SapphireRapids", &tx_isa_v4, has_v4},
 #endif
 #ifdef TX_HAVE_v3
-    {"x86-64-v3", "Haswell", &tx_isa_v3, has_v3},
+    {"x86-64-v3", "Haswell", "Haswell Zen Excavator", &tx_isa_v3, has_v3},
 #endif
 #ifdef TX_HAVE_v2
-    {"x86-64-v2", NULL, &tx_isa_v2, has_v2},
-    {"x86-64", NULL, &tx_isa_baseline, always},
+    {"x86-64-v2", NULL, NULL, &tx_isa_v2, has_v2},
+    {"x86-64", NULL, NULL, &tx_isa_baseline, always},
 #else
-    {"generic", NULL, &tx_isa_baseline, always},
+    {"generic", NULL, NULL, &tx_isa_baseline, always},
 #endif
 };
 
@@ -72,6 +73,12 @@ static const choice *pick(const char *name)
 const char *tx_blas_core(void) { return openblas_get_corename(); }
 
 const char *tx_blas_better_core(void) { return strcmp(tx_blas_core(), "Prescott") == 0 ? pick(NULL)->blas_core : NULL; }
+
+bool tx_blas_core_is_old(void)
+{
+    const char *fits = pick(NULL)->blas_fits;
+    return fits && !strstr(fits, tx_blas_core());
+}
 
 static void choose(const choice *c)
 {

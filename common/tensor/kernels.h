@@ -21,6 +21,8 @@ const char *tx_blas_core(void);
 /** For a processor newer than itself OpenBLAS takes its slowest kernels, a fourth of the speed. Then: the value of
  *  OPENBLAS_CORETYPE, read when the library is loaded, that serves this processor better; else NULL. */
 const char *tx_blas_better_core(void);
+/** Were the chosen kernels made for an older instruction set than this processor has, whoever chose them? */
+bool        tx_blas_core_is_old(void);
 
 /** C = alpha op(A) op(B) + beta C; C is [m,n], op(A) [m,k], op(B) [k,n]; row-major; C overlaps nothing. One-thread BLAS
  *  over fixed tiles of C's longer side. Sizes over INT_MAX abort. */

@@ -4,6 +4,7 @@
 #include "common/store/h5.h"
 #include "common/tensor/kernels.h"
 #include "common/tensor/parallel.h"
+#include "experiments/bench/bench.h"
 #include "experiments/taxon/clock.h"
 #include "experiments/taxon/command.h"
 #include "experiments/taxon/environment.h"
@@ -23,7 +24,7 @@
 #include <yaml.h>
 #include <zlib.h>
 
-enum { GEMM = 512, GEMM_REPEATS = 8, POINTS = 4096 };
+enum { GEMM = 512, POINTS = 4096 };
 
 /* Findings: a good one, one to know of, one that makes results wrong or impossible. */
 typedef struct doctor {
@@ -44,24 +45,6 @@ static void fault(doctor *d, const char *what, const char *text)
     printf("FAULT    %-12s %s\n", what, text);
 }
 
-static double gemm_speed(void)
-{
-    size_t n = GEMM;
-    real *a = tx_alloc(n * n, sizeof *a), *b = tx_alloc(n * n, sizeof *b), *c = tx_alloc(n * n, sizeof *c);
-    for (size_t i = 0; i < n * n; i++) {
-        a[i] = (real)(i % 17) / 17;
-        b[i] = (real)(i % 13) / 13;
-    }
-    double best = INFINITY;
-    for (int i = 0; i < GEMM_REPEATS; i++) {
-        double start = tx_now();
-        tx_gemm_serial(false, false, n, n, n, 1, a, n, b, n, 0, c, n);
-        best = fmin(best, tx_now() - start);
-    }
-    free(a), free(b), free(c);
-    return 2.0 * GEMM * GEMM * GEMM / best * 1e-9;
-}
-
 static void check_blas(doctor *d)
 {
     Dl_info info = {0};
@@ -74,8 +57,8 @@ static void check_blas(doctor *d)
     bool found = dladdr(gemm.object, &info) != 0 && info.dli_fname;
     bool openblas = found && strstr(info.dli_fname, "openblas");
     snprintf(text, sizeof text, "cblas_sgemm is in %.200s; kernels for %s; %.0f GFLOP/s in one thread, %s 512x512",
-             found ? info.dli_fname : "the program itself", tx_blas_core(), gemm_speed(),
-             sizeof(real) == 4 ? "float" : "double");
+             found ? info.dli_fname : "the program itself", tx_blas_core(),
+             tx_bench_gemm_rate(GEMM, GEMM, GEMM, 0.02) * 1e-9, sizeof(real) == 4 ? "float" : "double");
     if (openblas)
         good("BLAS", text);
     else
