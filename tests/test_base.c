@@ -1,6 +1,7 @@
 /* Statuses, memory, growing text, nearest names and SHA-256. */
 #include "tests/support/check.h"
 #include <stdlib.h>
+#include "common/base/moments.h"
 #include "common/base/sha256.h"
 #include "common/base/text.h"
 
@@ -238,6 +239,21 @@ static void test_sha256_fields(void)
     CHECK_TEXT(one, two);
 }
 
+static void test_moments(void)
+{
+    static const double near[] = {-2.385, 1.75, 0.5, -7.125, 3.0625};
+    for (double shift = 0; shift < 2e12; shift = shift * 1e6 + 1e6) { /* what a difference of sums would lose */
+        tx_moments m = {0};
+        for (size_t i = 0; i < TX_LEN(near); i++) tx_moments_add(&m, shift + near[i]);
+        CHECK_INT(m.n, 5);
+        CHECK_NEAR(tx_moments_mean(&m), shift - 0.8395, 1e-15 * (1 + shift));
+        CHECK_NEAR(tx_moments_error(&m), 1.8113731670, 1e-9 + 1e-15 * shift);
+    }
+    tx_moments one = tx_moments_of(1, near), none = tx_moments_of(0, NULL);
+    CHECK_NEAR(tx_moments_mean(&one), -2.385, 0);
+    CHECK_TRUE(isnan(tx_moments_error(&one)) && isnan(tx_moments_mean(&none)) && isnan(tx_moments_error(&none)));
+}
+
 int main(void)
 {
     static const tx_test test[] = {
@@ -248,6 +264,7 @@ int main(void)
         {"memory", test_memory},
         {"growing text", test_text},
         {"nearest name", test_nearest},
+        {"mean and error of numbers with a large mean", test_moments},
         {"sha256", test_sha256},
         {"sha256 of fields", test_sha256_fields},
     };

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/base/moments.h"
 #include "common/likelihood/anneal.h"
 #include "common/likelihood/pass.h"
 
@@ -19,16 +20,15 @@ static void pilot(tx_anneal *a, const tx_anneal_config *c, size_t width, size_t 
 
 static void describe_gap(tx_estimate *e, const double upper_error[])
 {
-    double n = (double)e->n, mean = 0, square = 0, mc = 0;
-    for (size_t i = 0; i < e->n; i++) mean += (e->upper[i] - e->log_likelihood[i]) / n;
+    double mc = 0;
+    tx_moments gap = {0};
     for (size_t i = 0; i < e->n; i++) {
-        double d = e->upper[i] - e->log_likelihood[i] - mean;
-        square += d * d;
+        tx_moments_add(&gap, e->upper[i] - e->log_likelihood[i]);
         mc += e->std_error[i] * e->std_error[i] + upper_error[i] * upper_error[i];
     }
-    json_object_set_new(e->settings, "gap_mean", json_real(mean));
-    json_object_set_new(e->settings, "gap_error", e->n > 1 ? json_real(sqrt(square / (n - 1) / n)) : json_null());
-    json_object_set_new(e->settings, "gap_mc_error", json_real(sqrt(mc) / n));
+    json_object_set_new(e->settings, "gap_mean", json_real(gap.mean));
+    json_object_set_new(e->settings, "gap_error", e->n > 1 ? json_real(tx_moments_error(&gap)) : json_null());
+    json_object_set_new(e->settings, "gap_mc_error", json_real(sqrt(mc) / (double)e->n));
 }
 
 static tx_status evaluate(tx_anneal *a, const tx_anneal_config *c, size_t width, size_t dim, tx_rng r, tx_estimate *e)

@@ -2,6 +2,7 @@
  * noise (Kingma & Welling 2014, eq. 3). Its expectation is below log p(x): a stochastic lower bound. */
 #include <math.h>
 #include <stdlib.h>
+#include "common/base/moments.h"
 #include "common/likelihood/pass.h"
 
 typedef struct elbo_config {
@@ -40,20 +41,17 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
     tx_estimate_init(&e, "elbo", v, s, n, true);
     e.kind = TX_LOWER_BOUND, e.stochastic = true;
     json_object_set_new(e.settings, "n_repeat", json_integer(c->n_repeat));
-    double *value = tx_alloc(n, sizeof *value), *square = e.std_error;
+    double *value = tx_alloc(n, sizeof *value);
+    tx_moments *row = tx_alloc(n, sizeof *row);
     tx_status status = TX_OK;
-    for (int k = 0; k < c->n_repeat && status == TX_OK; k++) { /* running mean and sum of squares (Welford 1962) */
+    for (int k = 0; k < c->n_repeat && status == TX_OK; k++) {
         part p = {progress, ctx, k / repeats, 1 / repeats};
         status = tx_score_rows(m, v, s, n, TX_SCORE_ELBO, tx_rng_fold(r, (uint64_t)k), tell_part, &p, value,
                                e.settings);
-        for (size_t i = 0; i < n && status == TX_OK; i++) {
-            double d = value[i] - e.log_likelihood[i];
-            e.log_likelihood[i] += d / (k + 1);
-            square[i] += d * (value[i] - e.log_likelihood[i]);
-        }
+        for (size_t i = 0; i < n && status == TX_OK; i++) tx_moments_add(&row[i], value[i]);
     }
-    free(value);
-    for (size_t i = 0; i < n; i++) e.std_error[i] = sqrt(square[i] / (repeats - 1) / repeats);
+    for (size_t i = 0; i < n; i++) e.log_likelihood[i] = row[i].mean, e.std_error[i] = tx_moments_error(&row[i]);
+    free(value), free(row);
     e.model_evaluations = (double)n * repeats;
     return tx_estimate_end(status, &e, v, start, out);
 }

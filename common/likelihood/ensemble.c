@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "common/base/moments.h"
 #include "common/likelihood/pass.h"
 
 enum { ROWS = 500, CURVE = 32 /* most points: 1, 2, 4, .. */ };
@@ -23,10 +24,11 @@ static const char *unfit(const tx_model_ops *m, const tx_view *v)
     return m->log_prob_along ? NULL : "has no densities along several orderings";
 }
 
-/* Mean and sum of squares over the rows so far of the mixture of the first n[i] orderings. */
+/* Over the rows so far, of the mixture of the first n[i] orderings. */
 typedef struct curve {
     int points;
-    double n[CURVE], mean[CURVE], square[CURVE];
+    double n[CURVE];
+    tx_moments at[CURVE];
 } curve;
 
 static curve new_curve(uint64_t orderings)
@@ -61,11 +63,7 @@ static void mix(tx_model *m, tx_tape *t, uint64_t n, tx_tensor x, size_t seen, c
         for (size_t i = 0; i < rows; i++) value[i] = log_add(value[i], (double)each->v.x[i]);
         if (p->tell) p->tell(p->ctx, ((double)seen + (double)rows * (double)(o + 1) / p->orderings) / p->n);
         if ((double)(o + 1) != c->n[point]) continue;
-        for (size_t i = 0; i < rows; i++) { /* Welford 1962 */
-            double y = value[i] - log((double)(o + 1)) + jacobian[i], d = y - c->mean[point];
-            c->mean[point] += d / (double)(seen + i + 1);
-            c->square[point] += d * (y - c->mean[point]);
-        }
+        for (size_t i = 0; i < rows; i++) tx_moments_add(&c->at[point], value[i] - log((double)(o + 1)) + jacobian[i]);
         point++;
     }
     for (size_t i = 0; i < rows; i++) value[i] += jacobian[i] - log((double)n);
@@ -74,7 +72,6 @@ static void mix(tx_model *m, tx_tape *t, uint64_t n, tx_tensor x, size_t seen, c
 static void describe(const ensemble_config *c, uint64_t n, const curve *k, tx_estimate *e)
 {
     json_t *points = json_array(), *mean = json_array(), *error = json_array();
-    double rows = (double)e->n;
     char count[TX_NAME_MAX] = "one ordering";
     bool all = n < (uint64_t)c->n_ordering;
     if (n > 1) snprintf(count, sizeof count, "mixture of %llu orderings", (unsigned long long)n);
@@ -86,8 +83,8 @@ static void describe(const ensemble_config *c, uint64_t n, const curve *k, tx_es
     if (all) json_object_set_new(e->settings, "n_ordering_asked", json_integer(c->n_ordering));
     for (int i = 0; i < k->points; i++) {
         json_array_append_new(points, json_integer((json_int_t)k->n[i]));
-        json_array_append_new(mean, json_real(k->mean[i]));
-        if (e->n > 1) json_array_append_new(error, json_real(sqrt(k->square[i] / (rows - 1) / rows)));
+        json_array_append_new(mean, json_real(k->at[i].mean));
+        if (e->n > 1) json_array_append_new(error, json_real(tx_moments_error(&k->at[i])));
     }
     json_object_set_new(e->settings, "curve_n", points);
     json_object_set_new(e->settings, "curve_mean", mean);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/base/moments.h"
 #include "common/likelihood/pass.h"
 #include "common/likelihood/weights.h"
 #include "common/model/latent.h"
@@ -139,10 +140,11 @@ static void log_weights(sampler *q, size_t from, size_t n, double w[])
     for (size_t i = 0; i < n; i++) w[i] = (double)y->v.x[i];
 }
 
-/* Weights as they come, k kept at a time, and the running mean and sum of squares of the row's repeats. */
+/* Weights as they come, k kept at a time, and the repeats of the row. */
 typedef struct tally {
-    size_t k, n, repeats, done; /* weights kept; repeats of this row */
-    double *w, mean, square, jackknife;
+    size_t k, n, repeats; /* n: weights kept */
+    double *w, jackknife;
+    tx_moments row;
     double jacobian; /* sum over rows */
 } tally;
 
@@ -151,15 +153,12 @@ static bool count_weight(tally *c, double w, double *value, double *error)
 {
     c->w[c->n++] = w;
     if (c->n < c->k) return false;
-    double bound = tx_log_mean_exp(c->k, c->w, c->repeats == 1 ? &c->jackknife : NULL), d = bound - c->mean;
+    tx_moments_add(&c->row, tx_log_mean_exp(c->k, c->w, c->repeats == 1 ? &c->jackknife : NULL));
     c->n = 0;
-    c->mean += d / (double)++c->done;
-    c->square += d * (bound - c->mean);
-    if (c->done < c->repeats) return false;
-    double repeats = (double)c->repeats;
-    *value = c->mean;
-    *error = c->repeats == 1 ? c->jackknife : sqrt(c->square / (repeats - 1) / repeats);
-    c->done = 0, c->mean = c->square = 0;
+    if (c->row.n < c->repeats) return false;
+    *value = c->row.mean;
+    *error = c->repeats == 1 ? c->jackknife : tx_moments_error(&c->row);
+    c->row = (tx_moments){0};
     return true;
 }
 

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/base/moments.h"
 #include "common/likelihood/pass.h"
 #include "common/tensor/distance.h"
 #include "common/tensor/kernels.h"
@@ -138,10 +139,8 @@ static void add_influence(const kernels *k, size_t rows, real *scaled, double va
 
 static double influence_error(size_t n, const double influence[], size_t rows)
 {
-    double mean = 0, square = 0;
-    for (size_t j = 0; j < n; j++) mean += influence[j] / (double)n;
-    for (size_t j = 0; j < n; j++) square += (influence[j] - mean) * (influence[j] - mean);
-    return sqrt(square * (double)n / (double)(n - 1)) / (double)rows;
+    tx_moments m = tx_moments_of(n, influence);
+    return tx_moments_error(&m) * (double)n / (double)rows;
 }
 
 static void describe(const tx_model *m, double sigma, const parzen_config *c, size_t n_valid, tx_estimate *e)

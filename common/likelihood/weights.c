@@ -1,5 +1,6 @@
 #include "common/likelihood/weights.h"
 #include <math.h>
+#include "common/base/moments.h"
 
 static bool has_nan(size_t n, const double w[])
 {
@@ -8,18 +9,15 @@ static bool has_nan(size_t n, const double w[])
     return false;
 }
 
-/* With S = sum_i exp(w_i): t_i - value = log(1 - exp(w_i)/S) - log(1 - 1/n); `first` is that of the largest weight. A
- * running mean and sum of squares (Welford 1962). */
+/* With S = sum_i exp(w_i): t_i - value = log(1 - exp(w_i)/S) - log(1 - 1/n); `first` is that of the largest weight. */
 static double jackknife(size_t n, const double w[], size_t top, double log_sum, double first)
 {
-    double mean = first, square = 0, seen = 1, full = log1p(-1 / (double)n);
-    for (size_t i = 0; i < n; i++) {
-        if (i == top) continue;
-        double t = log1p(-exp(w[i] - log_sum)) - full, d = t - mean;
-        mean += d / ++seen;
-        square += d * (t - mean);
-    }
-    return sqrt(square * (double)(n - 1) / (double)n);
+    double full = log1p(-1 / (double)n);
+    tx_moments t = {0};
+    tx_moments_add(&t, first);
+    for (size_t i = 0; i < n; i++)
+        if (i != top) tx_moments_add(&t, log1p(-exp(w[i] - log_sum)) - full);
+    return tx_moments_error(&t) * (double)(n - 1);
 }
 
 /* The sum is that of all weights but the largest, in units of the second largest: leaving out the largest then takes no

@@ -1,6 +1,7 @@
 #include "common/model/estimate.h"
 #include <math.h>
 #include <stdlib.h>
+#include "common/base/moments.h"
 
 void tx_estimate_init(tx_estimate *e, const char *estimator, const tx_view *v, tx_split s, size_t n, bool with_error)
 {
@@ -15,16 +16,12 @@ void tx_estimate_init(tx_estimate *e, const char *estimator, const tx_view *v, t
 
 void tx_estimate_summarise(tx_estimate *e, const tx_view *v)
 {
-    double sum = 0, square = 0, error = 0, n = (double)e->n;
-    for (size_t i = 0; i < e->n; i++) sum += e->log_likelihood[i];
-    e->mean = sum / n;
-    for (size_t i = 0; i < e->n; i++) {
-        double d = e->log_likelihood[i] - e->mean;
-        square += d * d;
-        if (e->std_error) error += e->std_error[i] * e->std_error[i];
-    }
-    e->mean_error = e->n > 1 ? sqrt(square / (n - 1) / n) : NAN;
-    e->mc_error = sqrt(error) / n;
+    tx_moments rows = tx_moments_of(e->n, e->log_likelihood);
+    double error = 0;
+    for (size_t i = 0; e->std_error && i < e->n; i++) error += e->std_error[i] * e->std_error[i];
+    e->mean = tx_moments_mean(&rows);
+    e->mean_error = tx_moments_error(&rows);
+    e->mc_error = sqrt(error) / (double)e->n;
     tx_bits bits = tx_bits_of(v, e->kind, e->mean);
     e->bits_per_dim = bits.value, e->bits_kind = bits.kind;
 }

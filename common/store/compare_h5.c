@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/moments.h"
 #include "common/store/compare_table.h"
 #include "common/store/paired.h"
 #include "common/store/parts.h"
@@ -185,27 +186,14 @@ static void put_examples(const table *t, const char *group)
     free(value);
 }
 
-/** Over complete runs: mean over seeds, its standard error over seeds (NAN with one), and how many. */
-typedef struct over_seeds {
-    double mean, error;
-    int n;
-} over_seeds;
-
-static over_seeds seeds_of(const table *t, size_t m, size_t e)
+/** Means of the complete runs. */
+static tx_moments seeds_of(const table *t, size_t m, size_t e)
 {
-    over_seeds o = {NAN, NAN, 0};
-    double sum = 0, square = 0;
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t s = 0; s < t->n_seed; s++) {
-            const tx_estimate *c = t->cell[(m * t->n_estimator + e) * t->n_seed + s];
-            if (!c || !tx_run_complete(t->block->at[m * t->n_seed + s])) continue;
-            o.n += pass == 0;
-            sum += pass == 0 ? c->mean : 0;
-            square += pass == 1 ? (c->mean - o.mean) * (c->mean - o.mean) : 0;
-        }
-        if (o.n > 0) o.mean = sum / o.n;
+    tx_moments o = {0};
+    for (size_t s = 0; s < t->n_seed; s++) {
+        const tx_estimate *c = t->cell[(m * t->n_estimator + e) * t->n_seed + s];
+        if (c && tx_run_complete(t->block->at[m * t->n_seed + s])) tx_moments_add(&o, c->mean);
     }
-    if (o.n > 1) o.error = sqrt(square / (o.n - 1) / o.n);
     return o;
 }
 
@@ -218,7 +206,8 @@ static int best_of(const table *t, size_t m, size_t e)
     double best_mean = -INFINITY;
     for (size_t k = 0; own && k < t->n_model; k++) {
         const tx_estimate *other = first_cell(t, k, e);
-        double mean = seeds_of(t, k, e).mean;
+        tx_moments seeds = seeds_of(t, k, e);
+        double mean = tx_moments_mean(&seeds);
         bool comparable = other && other->kind == own->kind && other->measure == own->measure && other->n == own->n;
         if (!comparable || !t->block->chosen[k]) continue;
         if (mean > best_mean) {
@@ -254,8 +243,8 @@ static void put_over_seeds(const table *t, const char *group)
     double *mean = tx_alloc(n, sizeof *mean), *error = tx_alloc(n, sizeof *error);
     int32_t *count = tx_alloc(n, sizeof *count);
     for (size_t i = 0; i < n; i++) {
-        over_seeds o = seeds_of(t, i / t->n_estimator, i % t->n_estimator);
-        mean[i] = o.mean, error[i] = o.error, count[i] = o.n;
+        tx_moments o = seeds_of(t, i / t->n_estimator, i % t->n_estimator);
+        mean[i] = tx_moments_mean(&o), error[i] = tx_moments_error(&o), count[i] = (int32_t)o.n;
     }
     put(t, group, "n_complete", TX_H5_I32, "me", count, "1", "complete runs behind the mean over seeds");
     put(t, group, "seed_mean", TX_H5_F64, "me", mean, "nat", "mean over seeds of the mean log-likelihood");

@@ -1,22 +1,8 @@
 #include "common/store/paired.h"
 
-#include <math.h>
 #include <stdlib.h>
 
-/** Standard error of the mean of n values; NAN with fewer than two. */
-static double error_of_mean(size_t n, const double value[], double mean)
-{
-    double square = 0;
-    for (size_t i = 0; i < n; i++) square += (value[i] - mean) * (value[i] - mean);
-    return n > 1 ? sqrt(square / (double)(n - 1) / (double)n) : NAN;
-}
-
-static double mean_of(size_t n, const double value[])
-{
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += value[i];
-    return n ? sum / (double)n : NAN;
-}
+#include "common/base/moments.h"
 
 tx_difference tx_paired_difference(int n_seed, const tx_estimate *const a[], const tx_estimate *const b[])
 {
@@ -40,9 +26,10 @@ tx_difference tx_paired_difference(int n_seed, const tx_estimate *const a[], con
         }
         pair++;
     }
-    d.mean = mean_of(d.n, row);
-    d.error = error_of_mean(d.n, row, d.mean);
-    d.seed_error = error_of_mean((size_t)d.n_pair, seed, mean_of((size_t)d.n_pair, seed));
+    tx_moments rows = tx_moments_of(d.n, row), seeds = tx_moments_of((size_t)d.n_pair, seed);
+    d.mean = tx_moments_mean(&rows);
+    d.error = tx_moments_error(&rows);
+    d.seed_error = tx_moments_error(&seeds);
     free(seed);
     free(row);
     return d;

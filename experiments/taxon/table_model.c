@@ -1,4 +1,5 @@
 #include "experiments/taxon/table_model.h"
+#include "common/base/moments.h"
 #include "common/base/text.h"
 #include <math.h>
 #include <stdio.h>
@@ -74,28 +75,28 @@ static void add_gap(tx_board_cell *c, span v)
 static tx_board_cell make_cell(span v, const tx_estimate *first)
 {
     tx_board_cell c = {.first = first, .bits_per_dim = NAN, .gap = NAN, .gap_error = NAN, .gap_mc_error = NAN};
-    double sum = 0, squares = 0, bits = 0, mc = 0, over_examples = 0;
+    double bits = 0, mc = 0, over_examples = 0;
+    tx_moments seeds = {0};
     describe(&c, first);
     for (int i = 0; i < v.n; i++) {
         const tx_estimate *e = tx_board_estimate(&v.run[i], first);
         if (!e) continue;
         c.varies |= strcmp(c.evaluated_model, e->evaluated_model) != 0;
-        sum += e->mean;
-        squares += e->mean * e->mean;
+        tx_moments_add(&seeds, e->mean);
         bits += e->bits_per_dim;
         mc += e->mc_error * e->mc_error;
         over_examples = e->mean_error;
-        if (c.n_seed == 0 || e->n < c.n_least) c.n_least = e->n;
+        if (seeds.n == 1 || e->n < c.n_least) c.n_least = e->n;
         if (e->n > c.n_most) c.n_most = e->n;
-        c.n_seed++;
     }
+    c.n_seed = (int)seeds.n;
     double n = c.n_seed;
-    c.mean = sum / n;
+    c.mean = seeds.mean;
     c.bits_per_dim = bits / n;
     c.mc_error = sqrt(mc) / n;
     c.over_seeds = c.n_seed > 1;
     if (first->split == TX_SIMULATED) add_gap(&c, v);
-    c.error = c.over_seeds ? sqrt(fmax(squares / n - c.mean * c.mean, 0) / (n - 1)) : over_examples;
+    c.error = c.over_seeds ? tx_moments_error(&seeds) : over_examples;
     return c;
 }
 

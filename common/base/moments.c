@@ -1,0 +1,23 @@
+#include "common/base/moments.h"
+#include <math.h>
+
+void tx_moments_add(tx_moments *m, double value)
+{
+    double from = value - m->mean;
+    m->mean += from / (double)++m->n;
+    m->square += from * (value - m->mean);
+}
+
+double tx_moments_mean(const tx_moments *m) { return m->n ? m->mean : NAN; }
+
+double tx_moments_error(const tx_moments *m)
+{
+    return m->n > 1 ? sqrt(m->square / (double)(m->n - 1) / (double)m->n) : NAN;
+}
+
+tx_moments tx_moments_of(size_t n, const double value[])
+{
+    tx_moments m = {0};
+    for (size_t i = 0; i < n; i++) tx_moments_add(&m, value[i]);
+    return m;
+}
