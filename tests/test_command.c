@@ -1,5 +1,7 @@
 #include "tests/support/check.h"
 #include "common/store/commit.h"
+#include "common/store/compare_file.h"
+#include "common/store/h5.h"
 #include "experiments/taxon/clock.h"
 #include "experiments/taxon/config.h"
 #include "experiments/taxon/gather.h"
@@ -349,6 +351,80 @@ static void test_other_tables(void)
     CHECK_INT(tx_results_table(0, NULL, "xls", &out), TX_EUSAGE);
 }
 
+/* The two sums that a variance can be made of agree in all their digits here. */
+static void test_error_of_near_means(void)
+{
+    tx_run_info run[3];
+    for (int i = 0; i < 3; i++) run[i] = made_up("a", "a", i, TX_EXACT, -3e8 - 0.1 * i, -1);
+    tx_text t = {0};
+    CHECK_OK(tx_results_table(3, run, "json", &t));
+    json_t *j = json_loads(t.s, 0, NULL), *row = json_array_get(json_object_get(j, "rows"), 0);
+    CHECK_NEAR(json_number_value(json_object_get(row, "error")), 0.1 / sqrt(3), 1e-6);
+    for (int i = 0; i < 3; i++) free(run[i].estimate);
+    json_decref(j), tx_text_free(&t);
+}
+
+static const json_t *row_of(const json_t *rows, const char *label)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach(rows, i,
+                       row) if (strcmp(json_string_value(json_object_get(row, "label")), label) == 0) return row;
+    return NULL;
+}
+
+/* Of `a` the best score is of a variant that lost a seed, of `b` every variant lost one, `c` lost a run without a
+ * trace. */
+static void test_choice_among_variants(void)
+{
+    enum { N = 14 };
+    static const struct {
+        const char *label;
+        int seed;
+        double score;
+        bool diverged;
+    } plan[N] = {{"a-h=1", 0, -10, false}, {"a-h=1", 1, 900, true},  {"a-h=2", 0, -50, false}, {"a-h=2", 1, -52, false},
+                 {"a-h=3", 0, -50, false}, {"a-h=3", 1, -53, false}, {"b-h=1", 0, -30, false}, {"b-h=1", 1, NAN, true},
+                 {"b-h=2", 0, NAN, true},  {"b-h=2", 1, -20, false}, {"b-h=3", 0, NAN, true},  {"b-h=3", 1, NAN, true},
+                 {"c-h=1", 1, -5, false},  {"c-h=2", 0, -80, false}};
+    tx_run_info run[N + 1];
+    for (int i = 0; i < N; i++) {
+        char group[2] = {plan[i].label[0], 0};
+        run[i] = made_up(plan[i].label, group, plan[i].seed, TX_EXACT, plan[i].diverged ? NAN : -60, plan[i].score);
+        if (plan[i].diverged) tx_copy_text(run[i].status, sizeof run[i].status, "diverged");
+    }
+    run[N] = made_up("c-h=2", "c", 1, TX_EXACT, -60, -90);
+    tx_text t = {0};
+    CHECK_OK(tx_results_table(N + 1, run, "json", &t));
+    json_t *j = json_loads(t.s, 0, NULL), *rows = json_object_get(j, "rows");
+    static const char *const winner[] = {"a-h=2", "b-h=2", "c-h=2"};
+    static const int tried[] = {3, 3, 2}, incomplete[] = {1, 3, 1};
+    CHECK_INT(json_array_size(rows), 3);
+    for (size_t i = 0; i < TX_LEN(winner); i++) {
+        const json_t *row = row_of(rows, winner[i]);
+        CHECK_TRUE(row != NULL);
+        CHECK_INT(json_integer_value(json_object_get(row, "n_tried")), tried[i]);
+        CHECK_INT(json_integer_value(json_object_get(row, "n_incomplete")), incomplete[i]);
+    }
+    json_decref(j), tx_text_free(&t);
+    CHECK_OK(tx_results_table(N + 1, run, "text", &t));
+    CHECK_HAS(t.s, "of 3 tried, 1 incomplete");
+    CHECK_HAS(t.s, "of 3 tried, 3 incomplete; 1 of 2 diverged");
+    tx_text_free(&t);
+
+    char h5[TX_TEXT_MAX], csv[TX_TEXT_MAX];
+    tx_h5 *f;
+    snprintf(h5, sizeof h5, "%s/choice.h5", tx_test_folder());
+    snprintf(csv, sizeof csv, "%s/choice.csv", tx_test_folder());
+    CHECK_OK(tx_compare_write(h5, csv, N + 1, run));
+    CHECK_OK(tx_h5_open(&f, h5, "taxon-compare"));
+    uint8_t *chosen = tx_h5_get(f, "/digits_1-binarised/test/chosen", TX_H5_U8, NULL);
+    CHECK_TRUE(chosen && memcmp(chosen, "\0\1\0\0\1\0\0\1", 8) == 0);
+    free(chosen);
+    CHECK_OK(tx_h5_close(f));
+    for (int i = 0; i < N + 1; i++) free(run[i].estimate);
+}
+
 /* ---- a variational model by several estimates beside an exact one ---- */
 
 static tx_estimate *add(tx_run_info *r, tx_split split, const char *estimator, const char *name, tx_kind kind,
@@ -388,7 +464,7 @@ static void test_other_settings(void)
     CHECK_HAS(t.s, "mine (iwae, k = 5000) of vae on digits_1, binarised is of 2 of 4 seeds only.");
     tx_text_free(&t);
     CHECK_OK(tx_results_table(TX_LEN(run), run, "csv", &t));
-    CHECK_HAS(t.s, ",explicit/tractable/leaf,2,0,1,100,mine,iwae,\"mine (iwae, k = 5000)\",lower_bound,");
+    CHECK_HAS(t.s, ",explicit/tractable/leaf,2,0,1,0,100,mine,iwae,\"mine (iwae, k = 5000)\",lower_bound,");
     tx_text_free(&t);
     for (size_t i = 0; i < TX_LEN(run); i++) {
         for (int k = 0; k < run[i].n_estimate; k++) json_decref(run[i].estimate[k].settings);
@@ -713,6 +789,8 @@ int main(void)
         {"the plan of a comparison", test_plan},
         {"a table as text", test_text_table},
         {"tables in other formats", test_other_tables},
+        {"the error of means that are close together", test_error_of_near_means},
+        {"what valid chooses among variants", test_choice_among_variants},
         {"one name for other settings in other seeds", test_other_settings},
         {"one model by several estimates", test_mixed_table},
         {"records of them", test_mixed_records},

@@ -1,10 +1,10 @@
 #include "common/store/compare_table.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/store/compare_file.h"
+#include "common/store/variants.h"
 
 static int by_place(const void *x, const void *y)
 {
@@ -44,40 +44,12 @@ static int by_value(const void *x, const void *y)
     return (a > b) - (a < b);
 }
 
-/** Mean selection score over a label's complete runs; NAN without one. */
-static double mean_score(const tx_block *b, int label)
-{
-    double sum = 0;
-    int n = 0;
-    for (int s = 0; s < b->n_seed; s++) {
-        const tx_run_info *r = b->at[label * b->n_seed + s];
-        if (!tx_run_complete(r) || isnan(r->best_score)) continue;
-        sum += r->best_score;
-        n++;
-    }
-    return n ? sum / n : NAN;
-}
-
-static const char *group_of(const tx_block *b, int label)
-{
-    for (int s = 0; s < b->n_seed; s++)
-        if (b->at[label * b->n_seed + s]) return b->at[label * b->n_seed + s]->group;
-    return b->label[label];
-}
-
-/** In each group the label of the best mean score; all of a group without scores, because nothing chose among them. */
 static void choose(tx_block *b)
 {
-    for (int i = 0; i < b->n_label; i++) {
-        double own = mean_score(b, i);
-        bool beaten = false;
-        for (int k = 0; k < b->n_label; k++) {
-            if (k == i || strcmp(group_of(b, i), group_of(b, k)) != 0) continue;
-            double other = mean_score(b, k);
-            beaten |= other > own || (!isnan(other) && isnan(own)) || (other == own && k < i);
-        }
-        b->chosen[i] = !beaten;
-    }
+    tx_choice *choice = tx_alloc((size_t)b->n, sizeof *choice);
+    tx_choose_variants(b->n, b->run, choice);
+    for (int i = 0; i < b->n; i++) b->chosen[tx_block_label(b, b->run[i])] = choice[i].chosen;
+    free(choice);
 }
 
 tx_status tx_block_new(tx_block *b, const tx_run_info **run, int n)

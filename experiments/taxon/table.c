@@ -87,6 +87,7 @@ static void put_row(maker *m, const tx_board_row *r)
     tx_text note = {0};
     tx_text_add(&note, "%s", "");
     if (r->n_tried > 1) tx_text_add(&note, "of %d tried", r->n_tried);
+    if (r->n_tried > 1 && r->n_incomplete) tx_text_add(&note, ", %d incomplete", r->n_incomplete);
     if (r->n_diverged)
         tx_text_add(&note, "%s%d of %d diverged", note.len ? "; " : "", r->n_diverged, r->n_diverged + r->n_seed);
     tx_sheet_put(s, l, NOTE, note.s);
@@ -130,13 +131,14 @@ static void print_sheet(const tx_board_block *b, const tx_format *f, tx_text *ou
 /* What occurs in the sheets and has to be explained below them. */
 typedef struct occurs {
     bool kind[TX_N_KIND], noisy[TX_N_KIND], bounded_bits, mc, none, several, some_short;
-    bool over_seeds, over_examples, tried;
+    bool over_seeds, over_examples, tried, incomplete;
 } occurs;
 
 static void add_occurs(occurs *o, const tx_board_block *b, const tx_board_row *r)
 {
     int bounds = 0;
     o->tried |= r->n_tried > 1;
+    o->incomplete |= r->n_tried > 1 && r->n_incomplete > 0;
     o->none |= r->n_cell == 0 && r->n_seed > 0;
     for (int c = 0; c < r->n_cell; c++) {
         const tx_board_cell *cell = &r->cell[c];
@@ -179,6 +181,10 @@ static void explain_errors(const occurs *o, const tx_format *f, tx_text *t)
                     f->math);
     if (o->mc) tx_text_add(t, "MC error is what the estimator's own noise adds to that of the mean.\n");
     if (o->tried) tx_text_add(t, "Of variants tried on a grid the one is shown that the valid split prefers.\n");
+    if (o->incomplete)
+        tx_text_add(
+            t, "Incomplete are variants that diverged, or have no result, for some seed: they are shown only where "
+               "no other\n  lost fewer seeds.\n");
     tx_text_add(t, "Rows are sorted inside a kind only: numbers of different kinds or measures have no order.\n");
     if (o->some_short)
         tx_text_add(t, "Nor have means over different examples: `taxon table DIR --pairwise` compares models on the "
@@ -228,10 +234,11 @@ static void print_notes(const tx_board *b, const tx_format *f, tx_text *out)
 /* What csv and json print of a row and one of its cells (NULL: none): names, then values as JSON. */
 static json_t *record(const tx_board_block *b, const tx_board_row *r, const tx_board_cell *c)
 {
-    json_t *j = json_pack("{ss, ss, ss, ss, si, ss, ss, ss, ss, si, si, si}", "dataset", b->dataset, "view", b->view,
-                          "measure", b->measure, "split", tx_split_name(b->split), "n_example", (int)b->n_example,
-                          "label", r->label, "group", r->group, "model", r->model, "taxonomy_path", r->taxonomy_path,
-                          "n_seed", c ? c->n_seed : r->n_seed, "n_diverged", r->n_diverged, "n_tried", r->n_tried);
+    json_t *j = json_pack("{ss, ss, ss, ss, si, ss, ss, ss, ss, si, si, si, si}", "dataset", b->dataset, "view",
+                          b->view, "measure", b->measure, "split", tx_split_name(b->split), "n_example",
+                          (int)b->n_example, "label", r->label, "group", r->group, "model", r->model, "taxonomy_path",
+                          r->taxonomy_path, "n_seed", c ? c->n_seed : r->n_seed, "n_diverged", r->n_diverged, "n_tried",
+                          r->n_tried, "n_incomplete", r->n_incomplete);
     const struct {
         const char *name, *text;
     } text[] = {

@@ -1,6 +1,7 @@
 #include "experiments/taxon/table_model.h"
 #include "common/base/moments.h"
 #include "common/base/text.h"
+#include "common/store/variants.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,9 +124,9 @@ static void add_cells(tx_board_row *r, span v, tx_split s)
     if (r->n_cell) qsort(r->cell, (size_t)r->n_cell, sizeof *r->cell, compare_cells);
 }
 
-static tx_board_row make_row(span v, tx_split s, int n_tried)
+static tx_board_row make_row(span v, tx_split s, tx_choice choice)
 {
-    tx_board_row r = {.n_tried = n_tried, .run = v.run, .n_run = v.n};
+    tx_board_row r = {.n_tried = choice.n_tried, .n_incomplete = choice.n_incomplete, .run = v.run, .n_run = v.n};
     tx_copy_text(r.label, sizeof r.label, v.run->label);
     tx_copy_text(r.group, sizeof r.group, v.run->group);
     tx_copy_text(r.model, sizeof r.model, v.run->model);
@@ -141,38 +142,12 @@ static tx_board_row make_row(span v, tx_split s, int n_tried)
     return r;
 }
 
-/* Mean selection score on valid over the seeds of a variant; NAN where one has none or diverged. */
-static double variant_score(span v)
-{
-    double sum = 0;
-    for (int i = 0; i < v.n; i++) sum += tx_run_complete(&v.run[i]) ? v.run[i].best_score : NAN;
-    return sum / v.n;
-}
-
+/* The runs of one label, from run i on. */
 static span variant_at(span block, int i)
 {
     span v = {&block.run[i], 1};
     while (i + v.n < block.n && strcmp(block.run[i + v.n].label, v.run->label) == 0) v.n++;
     return v;
-}
-
-/* Is there a variant of the same group that valid prefers? *tried counts those that it could choose among. */
-static bool is_beaten(span block, span v, int *tried)
-{
-    double own = variant_score(v);
-    bool beaten = false;
-    *tried = 0;
-    for (int i = 0; i < block.n;) {
-        span w = variant_at(block, i);
-        i += w.n;
-        if (strcmp(w.run->group, v.run->group) != 0) continue;
-        double score = variant_score(w);
-        ++*tried;
-        if (w.run != v.run && !isnan(score) && (!(own >= score) || (own == score && w.run < v.run))) beaten = true;
-    }
-    /* Where nothing was scored every variant keeps its row. */
-    if (isnan(own) && !beaten) *tried = 1;
-    return beaten;
 }
 
 static int rank_of(const tx_board_row *r) { return r->n_cell ? (int)r->cell->kind : TX_N_KIND + (r->n_seed == 0); }
@@ -225,13 +200,17 @@ static tx_board_block make_block(span v, tx_split s)
         for (int k = 0; k < v.run[i].n_estimate; k++)
             if (v.run[i].estimate[k].split == s && v.run[i].estimate[k].n > b.n_example)
                 b.n_example = v.run[i].estimate[k].n;
+    const tx_run_info **run = tx_alloc((size_t)v.n, sizeof *run);
+    tx_choice *choice = tx_alloc((size_t)v.n, sizeof *choice);
+    for (int i = 0; i < v.n; i++) run[i] = &v.run[i];
+    tx_choose_variants(v.n, run, choice);
     for (int i = 0; i < v.n;) {
         span w = variant_at(v, i);
-        int tried = 0;
-        tx_board_row r = is_beaten(v, w, &tried) ? (tx_board_row){0} : make_row(w, s, tried);
+        tx_board_row r = choice[i].chosen ? make_row(w, s, choice[i]) : (tx_board_row){0};
         if (r.run && (r.n_cell || s != TX_SIMULATED)) b.row[b.n_row++] = r;
         i += w.n;
     }
+    free(run), free(choice);
     qsort(b.row, (size_t)b.n_row, sizeof *b.row, compare_rows);
     if (s != TX_SIMULATED) add_references(&b, v, s);
     return b;

@@ -29,7 +29,7 @@ typedef struct tx_board_row {
     const tx_run_info *run; /**< [n_run] its runs, by seed; borrowed */
     int n_run;
     int n_seed, n_diverged;                                      /**< n_seed: that ended well */
-    int n_tried;                                                 /**< variants among which valid chose; 1: none */
+    int n_tried, n_incomplete;                                   /**< as tx_choice */
     double n_parameter, n_step, sequential_steps, train_seconds; /**< means over seeds, NAN without */
     int n_cell;
     tx_board_cell *cell; /**< [n_cell] best known first: exact, bounds, estimates; of a kind the most examples first */
