@@ -258,11 +258,14 @@ holds "table of fewer rows" "elbo of vae on bars, raw is over the first 5 exampl
 
 cp "$run/evaluation-elbo.h5" "a b/bars-raw/gan/seed-0/evaluation-foreign.h5"
 echo rubbish >"a b/bars-raw/gan/seed-0/evaluation-rubbish.h5"
-check "a damaged evaluation" 0 "evaluation-rubbish.h5: expected a last line" -- collect "a b"
+check "a damaged evaluation" 3 "evaluation-rubbish.h5: expected a last line" -- collect "a b"
 cp "a b/compare.csv" with-rubbish.csv
 for command in table collect; do
-    check "$command tells what it leaves out" 0 "gan/seed-0/evaluation-foreign.h5: evaluates another run" -- $command "a b"
+    check "$command tells what it leaves out" 3 "gan/seed-0/evaluation-foreign.h5: evaluates another run" -- $command "a b"
+    if grep -qF "2 files left out" err.txt; then ok; else fail "$command counts what it leaves out"; fi
 done
+check "run tells what it leaves out" 3 "2 files left out" -- run tiny.yaml --out "a b" --reproducible --progress none
+holds "what is left out spoils no other row" "true density"
 rm "a b/bars-raw/gan/seed-0/"evaluation-*.h5
 check "collect without what was left out" 0 -- collect "a b"
 same "what is left out has no influence" "a b/compare.csv" with-rubbish.csv

@@ -733,15 +733,16 @@ static void test_parameters(void)
 static void test_evaluations(void)
 {
     CHECK_OK(tx_make_folders(path_of("beside")));
-    const char *file = write_run("beside/result.h5", false);
+    char file[TX_TEXT_MAX];
     tx_estimate e;
     tx_run_info r;
+    tx_copy_text(file, sizeof file, write_run("beside/result.h5", false));
     fill_estimate(&e, "ais", TX_ESTIMATE, TX_VALID, 19, -30);
     json_t *config = json_pack("{s:i}", "n_chain", 100);
     CHECK_OK(tx_evaluation_write(path_of("beside/evaluation-ais.h5"), sum, config, 1, &e));
     CHECK_OK(tx_run_read(file, true, &r));
     CHECK_INT(r.n_estimate, 3);
-    CHECK_TEXT(r.note, "");
+    CHECK_INT(r.n_left_out, 0);
     CHECK_TEXT(r.estimate[2].estimator, "ais");
     CHECK_NEAR(r.estimate[2].log_likelihood[18], e.log_likelihood[18], 0);
     CHECK_NEAR(r.estimate[2].seconds, 1.385, 0);
@@ -750,11 +751,23 @@ static void test_evaluations(void)
     CHECK_OK(tx_commit(path_of("beside/evaluation-rubbish.h5"), "rubbish", 7));
     CHECK_OK(tx_run_read(file, true, &r));
     CHECK_INT(r.n_estimate, 3);
-    CHECK_HAS(r.note, "evaluation-rubbish.h5");
+    CHECK_INT(r.n_left_out, 2);
+    CHECK_HAS(r.note.s, "evaluation-rubbish.h5");
     tx_run_info_free(&r);
     CHECK_INT(unlink(path_of("beside/evaluation-rubbish.h5")), 0);
     CHECK_OK(tx_run_read(file, false, &r));
-    CHECK_HAS(r.note, "evaluates another run");
+    CHECK_INT(r.n_left_out, 1);
+    CHECK_HAS(r.note.s, "evaluates another run");
+    tx_run_info_free(&r);
+    for (int i = 0; i < 30; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "beside/evaluation-rubbish-%d.h5", i);
+        CHECK_OK(tx_commit(path_of(name), "rubbish", 7));
+    }
+    CHECK_OK(tx_run_read(file, false, &r));
+    CHECK_INT(r.n_left_out, 31);
+    CHECK_HAS(r.note.s, "evaluation-rubbish-0.h5");
+    CHECK_HAS(r.note.s, "evaluation-rubbish-29.h5");
     tx_run_info_free(&r);
     tx_estimate_free(&e);
     json_decref(config);
@@ -788,7 +801,7 @@ static void test_simulated(void)
     fill_drawn(&e[1], "bdmc_of_levels", TX_COUNTING, 9);
     CHECK_OK(tx_evaluation_write(path_of("drawn/evaluation-bdmc.h5"), sum, config, 2, e));
     CHECK_OK(tx_run_read(file, true, &r));
-    CHECK_TEXT(r.note, "");
+    CHECK_INT(r.n_left_out, 0);
     CHECK_INT(r.n_estimate, 4);
     for (int k = 0; k < 2; k++) {
         const tx_estimate *back = tx_run_estimate(&r, TX_SIMULATED, e[k].name);
@@ -891,7 +904,7 @@ static void test_bits_kind(void)
         free(image);
         edit_close(&f);
         CHECK_OK(tx_run_read(file, false, &r));
-        CHECK_TEXT(r.note, "");
+        CHECK_INT(r.n_left_out, 0);
         CHECK_INT(r.n_estimate, 2 + (int)TX_LEN(is));
         for (size_t k = 0; k < TX_LEN(is) && r.n_estimate == 2 + (int)TX_LEN(is); k++)
             CHECK_INT(r.estimate[2 + k].bits_kind, old ? is[k].bits : k == 1 ? TX_UPPER_BOUND : TX_EXACT);

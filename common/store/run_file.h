@@ -1,6 +1,7 @@
 /** result.h5: everything about one finished run, written once, whole. Layout: results/README.md. */
 #ifndef TX_STORE_RUN_FILE_H
 #define TX_STORE_RUN_FILE_H
+#include "common/base/text.h"
 #include "common/model/estimate.h"
 #include "common/model/train.h"
 
@@ -68,7 +69,8 @@ typedef struct tx_run_info {
     double  best_score;                                   /**< selection score on valid, NAN without */
     char    score[16];                                    /**< "exact", "elbo", "none" */
     int     best_epoch, epochs;
-    char    note[TX_TEXT_MAX];                            /**< why evaluations beside the run were left out, a line each; "" if none was */
+    int     n_left_out;                                   /**< evaluations beside the run that are damaged, or of another run */
+    tx_text note;                                         /**< why, a line each */
 } tx_run_info;
 /** TX_EDATA where the file is damaged, foreign or of another major schema; TX_ENOINPUT. arrays: read the per-example ones. */
 tx_status tx_run_read(const char *path, bool arrays, tx_run_info *out);

@@ -237,8 +237,8 @@ static void read_beside(bool arrays, tx_run_info *r)
         char path[2 * TX_TEXT_MAX];
         snprintf(path, sizeof path, "%s%s", here, found[i]->d_name);
         if (read_evaluation(path, arrays, r) != TX_OK) {
-            size_t used = strlen(r->note);
-            snprintf(r->note + used, sizeof r->note - used, "%s%s", used ? "\n" : "", tx_last_error());
+            tx_text_add(&r->note, "%s\n", tx_last_error());
+            r->n_left_out++;
         }
         free(found[i]);
     }
@@ -280,6 +280,7 @@ void tx_run_info_free(tx_run_info *r)
     for (int i = 0; i < r->n_estimate; i++) tx_estimate_free(&r->estimate[i]);
     free(r->estimate);
     json_decref(r->config);
+    tx_text_free(&r->note);
     *r = (tx_run_info){0};
 }
 

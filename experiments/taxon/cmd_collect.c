@@ -19,6 +19,7 @@ static int run(const tx_args *a)
 const tx_command tx_command_collect = {.name = "collect",
                                        .summary = "compare.h5 and compare.csv from all finished runs below a folder",
                                        .usage = "DIR",
+                                       .detail = TX_LEFT_OUT_HELP,
                                        .min = 1,
                                        .max = 1,
                                        .run = run};

@@ -27,6 +27,7 @@ static const tx_flag flags[] = {{"format", 'f', "FORMAT", "text, md, tex, csv or
 const tx_command tx_command_table = {.name = "table",
                                      .summary = "The table of all finished runs below a folder",
                                      .usage = "DIR",
+                                     .detail = TX_LEFT_OUT_HELP,
                                      .flags = flags,
                                      .min = 1,
                                      .max = 1,

@@ -83,13 +83,12 @@ static int compare_runs(const void *a, const void *b)
     return c ? c : (x->seed > y->seed) - (x->seed < y->seed);
 }
 
-/* What lies beside a run and was left out. */
-static void tell_note(const tx_run_info *r)
+void tx_tell_left_out(const tx_run_info *r)
 {
-    char note[sizeof r->note], *rest = NULL;
-    tx_copy_text(note, sizeof note, r->note);
-    for (char *line = strtok_r(note, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-        fprintf(stderr, "taxon: skipped: %s\n", line);
+    char *note = tx_strdup(r->note.s ? r->note.s : "");
+    for (char *line = note, *rest = NULL; (line = strtok_r(line, "\n", &rest)); line = NULL)
+        fprintf(stderr, "taxon: left out: %s\n", line);
+    free(note);
 }
 
 tx_status tx_gather(const char *dir, bool arrays, tx_gathered *out)
@@ -99,20 +98,20 @@ tx_status tx_gather(const char *dir, bool arrays, tx_gathered *out)
     tx_gathered g = {.run = tx_alloc((size_t)f.n, sizeof *g.run)};
     for (int i = 0; i < f.n; i++) {
         char *path = join(f.folder[i], "result.h5");
-        tx_status s = is_a(path, S_IFREG) ? tx_run_read(path, arrays, &g.run[g.n]) : TX_ENOINPUT;
-        if (s == TX_OK)
-            tell_note(&g.run[g.n++]);
-        else if (s != TX_ENOINPUT) {
-            g.n_damaged++;
-            fprintf(stderr, "taxon: skipped: %s\n", tx_last_error());
+        if (is_a(path, S_IFREG) && tx_run_read(path, arrays, &g.run[g.n]) == TX_OK) {
+            tx_tell_left_out(&g.run[g.n]);
+            g.n_left_out += g.run[g.n++].n_left_out;
+        } else if (is_a(path, S_IFREG)) {
+            g.n_left_out++;
+            fprintf(stderr, "taxon: left out: %s\n", tx_last_error());
         }
         free(path);
     }
     tx_found_free(&f);
     if (g.n == 0) {
-        int n_damaged = g.n_damaged;
+        int n_damaged = g.n_left_out;
         tx_gathered_free(&g);
-        return n_damaged ? tx_fail(TX_EDATA, "%s: all %d results are damaged", dir, n_damaged)
+        return n_damaged ? tx_fail(TX_EDATA, "%s: no result can be read (%d found)", dir, n_damaged)
                          : tx_fail(TX_ENOINPUT, "%s: holds no finished run (DATASET-VIEW/LABEL/seed-N/result.h5)", dir);
     }
     qsort(g.run, (size_t)g.n, sizeof *g.run, compare_runs);
@@ -138,9 +137,8 @@ tx_status tx_collect(const char *dir, const tx_gathered *g)
 
 tx_status tx_gathered_status(const tx_gathered *g)
 {
-    return g->n_damaged ? tx_fail(TX_EDIVERGED, "%d damaged %s skipped", g->n_damaged,
-                                  g->n_damaged == 1 ? "file was" : "files were")
-                        : TX_OK;
+    return g->n_left_out ? tx_fail(TX_EDIVERGED, "%d file%s left out", g->n_left_out, g->n_left_out == 1 ? "" : "s")
+                         : TX_OK;
 }
 
 tx_status tx_run_path(const char *arg, char path[TX_TEXT_MAX])

@@ -15,7 +15,7 @@ void tx_found_free(tx_found *f);
 typedef struct tx_gathered {
     int n;
     tx_run_info *run; /**< [n] sorted by (dataset, view, label, seed) */
-    int n_damaged;    /**< files that could not be read: each named on standard error */
+    int n_left_out;   /**< damaged files and evaluations of other runs: each named on standard error */
 } tx_gathered;
 /** Every readable result.h5. `arrays`: with per-example log-likelihoods. TX_ENOINPUT when there is none at all. */
 tx_status tx_gather(const char *dir, bool arrays, tx_gathered *out);
@@ -25,6 +25,13 @@ void tx_gathered_free(tx_gathered *g);
 tx_status tx_collect(const char *dir, const tx_gathered *g);
 /** The result.h5 that a user's argument names: the file, or the run's folder. TX_ENOINPUT. */
 tx_status tx_run_path(const char *arg, char path[TX_TEXT_MAX]);
-/** TX_EDIVERGED (exit code 3) naming how many files were damaged, else TX_OK. */
+#define TX_LEFT_OUT_HELP                                                                                               \
+    "Exit code 0; 3 files that are damaged, or evaluate another run, were left out: each is named on standard "        \
+    "error;\n"                                                                                                         \
+    "65 no result can be read; 66 there is none."
+
+/** What lies beside a run and was left out, on standard error. */
+void tx_tell_left_out(const tx_run_info *r);
+/** TX_EDIVERGED (exit code 3) saying how many files were left out, else TX_OK. */
 tx_status tx_gathered_status(const tx_gathered *g);
 #endif
