@@ -266,6 +266,30 @@ static void test_parzen(void)
 }
 
 /* It is biased, by the divergence of the smoothed density from the true one: N(c, s^2 + sigma^2) against N(c, s^2). */
+static int told;
+static double share_told;
+static void hear(void *ctx, double share)
+{
+    CHECK_TRUE(ctx == &told && share > share_told && share <= 1);
+    share_told = share;
+    told++;
+}
+
+/* A progress that is told may end the process: while samples are drawn and while the bandwidth is chosen, too. */
+static void test_parzen_progress(void)
+{
+    tx_estimate e;
+    const tx_estimator_ops *o = tx_estimator_find("parzen");
+    void *config = tx_alloc(1, o->config_size);
+    CHECK_OK(tx_test_options(o->options, config, "{n_sample: 1234, n_valid: 150}"));
+    told = 0, share_told = 0;
+    CHECK_OK(o->run(config, model, &view, TX_TEST, 99, tx_rng_root(7), hear, &told, &e));
+    CHECK_INT(told, 13 + 2 + 1);
+    CHECK_NEAR(share_told, 1, 0);
+    tx_estimate_free(&e);
+    free(config);
+}
+
 static void test_parzen_bias(void)
 {
     tx_estimate e;
@@ -476,6 +500,7 @@ int main(void)
         {"exact is the model's log-likelihood", test_exact},
         {"elbo: expectation, errors, coverage", test_elbo},
         {"parzen by its definition, bandwidth from valid", test_parzen},
+        {"parzen tells its progress", test_parzen_progress},
         {"parzen is biased by its smoothing", test_parzen_bias},
         {"parzen's errors are those of repeats", test_parzen_error},
         {"Parzen kernels at means", test_parzen_means},

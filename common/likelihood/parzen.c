@@ -42,6 +42,20 @@ static const char *unfit(const tx_model_ops *m, const tx_view *v)
 }
 
 enum { ROWS = 100 };
+
+/* Progress as a share of all rows: drawn, of valid, evaluated. */
+typedef struct teller {
+    void (*tell)(void *ctx, double share);
+    void *ctx;
+    size_t done, total;
+} teller;
+
+static void count_rows(teller *p, size_t rows)
+{
+    p->done += rows;
+    if (p->tell) p->tell(p->ctx, (double)p->done / (double)p->total);
+}
+
 /* Samples, less their mean: distances stay the same and keep their digits. */
 typedef struct kernels {
     size_t n, dim;
@@ -55,12 +69,16 @@ static void to_data_unit(const tx_view *v, size_t n, real *x)
     if (v->ops->invert) v->ops->invert(v, n, x, x);
 }
 
-static kernels draw_kernels(tx_model *m, const tx_view *v, size_t n, bool mean, tx_rng r)
+static kernels draw_kernels(tx_model *m, const tx_view *v, size_t n, bool mean, tx_rng r, teller *p)
 {
     size_t d = v->space.dim;
     kernels k = {n, d, tx_alloc(n * d, sizeof(real)), tx_alloc(n, sizeof(double)), tx_alloc(d, sizeof(double))};
     tx_tape *t = tx_tape_new(1 << 20);
-    tx_model_sample(m, t, r, 0, n, mean, k.x);
+    for (size_t i = 0; i < n; i += ROWS) {
+        size_t rows = n - i < ROWS ? n - i : ROWS;
+        tx_model_sample(m, t, r, i, rows, mean, k.x + i * d);
+        count_rows(p, rows);
+    }
     tx_tape_free(t);
     to_data_unit(v, n, k.x);
     tx_rows_mean(n, d, k.x, k.centre);
@@ -96,10 +114,9 @@ static double sigma_at(const parzen_config *c, int i)
     return c->sigma_min * pow(c->sigma_max / c->sigma_min, share);
 }
 
-static double choose_sigma(const parzen_config *c, const kernels *k, const tx_view *v, real *x, real *distance,
-                           real *scaled, size_t *used)
+static double choose_sigma(const parzen_config *c, const kernels *k, const tx_view *v, size_t n, real *x,
+                           real *distance, real *scaled, teller *p)
 {
-    size_t n = tx_rows_asked(v, TX_VALID, (size_t)c->n_valid);
     double *sum = tx_alloc((size_t)c->n_sigma, sizeof *sum), value[ROWS];
     for (size_t from = 0; from < n; from += ROWS) {
         size_t rows = n - from < ROWS ? n - from : ROWS;
@@ -108,12 +125,12 @@ static double choose_sigma(const parzen_config *c, const kernels *k, const tx_vi
             log_density(k, sigma_at(c, i), rows, distance, scaled, value);
             for (size_t j = 0; j < rows; j++) sum[i] += value[j];
         }
+        count_rows(p, rows);
     }
     int best = 0;
     for (int i = 1; i < c->n_sigma; i++)
         if (sum[i] > sum[best]) best = i;
     free(sum);
-    *used = n;
     return sigma_at(c, best);
 }
 
@@ -171,7 +188,10 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
     if (c->kernel_at == AT_MEAN && !m->ops->sample_mean)
         return tx_fail(TX_ECONFIG, "parzen: kernel_at is 'mean', but %s has no expected values of its samples",
                        m->ops->name);
-    kernels k = draw_kernels(m, v, (size_t)c->n_sample, c->kernel_at == AT_MEAN, tx_rng_named(r, "parzen"));
+    n = tx_rows_asked(v, s, n);
+    size_t n_valid = tx_rows_asked(v, TX_VALID, (size_t)c->n_valid);
+    teller p = {progress, ctx, 0, (size_t)c->n_sample + n_valid + n};
+    kernels k = draw_kernels(m, v, (size_t)c->n_sample, c->kernel_at == AT_MEAN, tx_rng_named(r, "parzen"), &p);
     if (!tx_vec_finite(k.n * k.dim, k.x)) {
         free_kernels(&k);
         return tx_fail(TX_EDIVERGED, "parzen: the model's samples are not all finite");
@@ -179,18 +199,16 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
     real *x = tx_alloc(ROWS * k.dim, sizeof *x), *distance = tx_alloc(ROWS * k.n, sizeof *distance);
     real *scaled = tx_alloc(ROWS * k.n, sizeof *scaled);
     double *influence = tx_alloc(k.n, sizeof *influence);
-    size_t n_valid;
-    double sigma = choose_sigma(c, &k, v, x, distance, scaled, &n_valid);
+    double sigma = choose_sigma(c, &k, v, n_valid, x, distance, scaled, &p);
     double constant = -log((double)k.n) - (double)k.dim * (log(sigma) + 0.5 * log(2 * M_PI));
     tx_estimate e;
-    n = tx_rows_asked(v, s, n);
     tx_estimate_init(&e, "parzen", v, s, n, true);
     for (size_t i = 0; i < n; i += ROWS) {
         size_t rows = n - i < ROWS ? n - i : ROWS;
         distances(&k, v, s, i, rows, x, distance);
         log_density(&k, sigma, rows, distance, scaled, e.log_likelihood + i);
         add_influence(&k, rows, scaled, e.log_likelihood + i, constant, influence, e.std_error + i);
-        if (progress) progress(ctx, (double)(i + rows) / (double)n);
+        count_rows(&p, rows);
     }
     e.kind = TX_ESTIMATE, e.stochastic = true;
     describe(m, sigma, c, n_valid, &e);
