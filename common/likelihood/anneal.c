@@ -359,12 +359,6 @@ static double adapt_on(tx_anneal *a, tx_rng r, size_t n, const real x[])
     return sum / (double)n;
 }
 
-static double sigma_at(const tx_anneal_config *c, int i)
-{
-    double share = c->n_sigma > 1 ? (double)i / (c->n_sigma - 1) : 0;
-    return c->sigma_min * pow(c->sigma_max / c->sigma_min, share);
-}
-
 void tx_anneal_choose_sigma(tx_anneal *a)
 {
     const tx_anneal_config *c = a->c;
@@ -377,12 +371,12 @@ void tx_anneal_choose_sigma(tx_anneal *a)
     tx_view_range(a->v, TX_VALID, 0, n, x, NULL);
     plan(a, (size_t)c->n_step_sigma);
     for (int i = 0; i < c->n_sigma; i++) {
-        a->o.sigma = sigma_at(c, i);
+        a->o.sigma = tx_log_grid(c->sigma_min, c->sigma_max, c->n_sigma, i);
         double value = adapt_on(a, r, n, x);
         if (value > best) best = value, chosen = i;
     }
     free(x);
-    a->o.sigma = sigma_at(c, chosen);
+    a->o.sigma = tx_log_grid(c->sigma_min, c->sigma_max, c->n_sigma, chosen);
     a->edge = c->n_sigma > 1 && (chosen == 0 || chosen == c->n_sigma - 1);
     plan(a, (size_t)c->n_step);
 }

@@ -108,11 +108,7 @@ static void log_density(const kernels *k, double sigma, size_t rows, const real 
     for (size_t i = 0; i < rows; i++) value[i] = (double)lse[i] + constant;
 }
 
-static double sigma_at(const parzen_config *c, int i)
-{
-    double share = c->n_sigma > 1 ? (double)i / (c->n_sigma - 1) : 0;
-    return c->sigma_min * pow(c->sigma_max / c->sigma_min, share);
-}
+static double sigma_at(const parzen_config *c, int i) { return tx_log_grid(c->sigma_min, c->sigma_max, c->n_sigma, i); }
 
 static double choose_sigma(const parzen_config *c, const kernels *k, const tx_view *v, size_t n, real *x,
                            real *distance, real *scaled, teller *p)
@@ -162,7 +158,7 @@ static double influence_error(size_t n, const double influence[], size_t rows)
 
 static void describe(const tx_model *m, double sigma, const parzen_config *c, size_t n_valid, tx_estimate *e)
 {
-    bool edge = c->n_sigma > 1 && (sigma == sigma_at(c, 0) || sigma == sigma_at(c, c->n_sigma - 1));
+    bool edge = c->n_sigma > 1 && (sigma == c->sigma_min || sigma == c->sigma_max);
     snprintf(e->evaluated_model, sizeof e->evaluated_model, "%s + N(0, %.4g^2 I)%s",
              !m->ops->log_prob && !m->ops->elbo ? "G(z)"
              : c->kernel_at == AT_MEAN          ? "mean of x"

@@ -42,6 +42,11 @@ tx_status tx_score_rows(tx_model *m, const tx_view *v, tx_split s, size_t n, tx_
     return status;
 }
 
+double tx_log_grid(double low, double high, int n, int i)
+{
+    return i == 0 ? low : i == n - 1 ? high : low * pow(high / low, (double)i / (n - 1));
+}
+
 tx_status tx_estimate_end(tx_status status, tx_estimate *e, const tx_view *v, double start, tx_estimate *out)
 {
     if (status != TX_OK) {

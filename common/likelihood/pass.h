@@ -11,6 +11,8 @@ tx_status tx_score_rows(tx_model *m, const tx_view *v, tx_split s, size_t n, tx_
 void tx_note_jacobian(json_t *settings, double sum, size_t n);
 /** n = 0 means the whole split; more than it has is cut to it. */
 size_t tx_rows_asked(const tx_view *v, tx_split s, size_t n);
+/** Value i of n that are equally spaced in their logarithm, from low to high; low where n is 1. */
+double tx_log_grid(double low, double high, int n, int i);
 /** What every estimator ends with, begun at `start` (tx_now): after a failure the estimate is freed and the status passed
  *  on, else it is summarised, timed and moved to *out. */
 tx_status tx_estimate_end(tx_status status, tx_estimate *e, const tx_view *v, double start, tx_estimate *out);
