@@ -129,15 +129,22 @@ static void loop_sum_rows(const tx_args *a, size_t from, size_t to)
     for (size_t r = from; r < to; r++) a->out[0][r] = (real)sum(a->in[0] + r * a->d, a->d);
 }
 
-/* Columns [from, to) of in[0][n,d]. */
+/* Columns [from, to) of in[0][n,d], four rows at a time: their sums are taken in the order of the rows. */
 static void loop_sum_cols(const tx_args *a, size_t from, size_t to)
 {
-    enum { WIDTH = 128 };
+    enum { WIDTH = 1024 };
     for (size_t c = from; c < to; c += WIDTH) {
-        size_t w = to - c < WIDTH ? to - c : WIDTH;
-        double s[WIDTH] = {0};
-        for (size_t r = 0; r < a->n; r++) {
-            const real *x = a->in[0] + r * a->d + c;
+        size_t w = to - c < WIDTH ? to - c : WIDTH, d = a->d, r = 0;
+        double s[WIDTH];
+        for (size_t j = 0; j < w; j++) s[j] = 0;
+        for (; r + 4 <= a->n; r += 4) {
+            const real *x = a->in[0] + r * d + c;
+#pragma omp simd
+            for (size_t j = 0; j < w; j++)
+                s[j] = (((s[j] + (double)x[j]) + (double)x[d + j]) + (double)x[2 * d + j]) + (double)x[3 * d + j];
+        }
+        for (; r < a->n; r++) {
+            const real *x = a->in[0] + r * d + c;
 #pragma omp simd
             for (size_t j = 0; j < w; j++) s[j] += (double)x[j];
         }
