@@ -332,9 +332,17 @@ void tx_mat_sum_rows(size_t n, size_t d, const real *x, real *y)
     rows(tx_isa_now()->sum_rows, &(tx_args){.d = d, .in = {x}, .out = {y}}, n, d);
 }
 
+/* Cut into few panels: rows are read in runs of whole cache lines. */
 void tx_mat_sum_cols(size_t n, size_t d, const real *x, real *y)
 {
-    rows(tx_isa_now()->sum_cols, &(tx_args){.n = n, .d = d, .in = {x}, .out = {y}}, d, n);
+    enum { PANELS = 4, PANEL = 96 };
+    if (!d) return;
+    size_t most = divide_up(divide_up(d, PANELS), UNIT / 4) * (UNIT / 4), tile = most > PANEL ? most : PANEL;
+    pass p = {.loop = tx_isa_now()->sum_cols,
+              .args = &(tx_args){.n = n, .d = d, .in = {x}, .out = {y}},
+              .n = d,
+              .tile = n <= SMALL / d ? d : tile};
+    tx_parallel(divide_up(d, p.tile), pass_tile, &p);
 }
 
 void tx_mat_logsumexp(size_t n, size_t d, const real *x, real *y)
