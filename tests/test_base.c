@@ -239,6 +239,14 @@ static void test_sha256_fields(void)
     CHECK_TEXT(one, two);
 }
 
+static void test_plural(void)
+{
+    CHECK_TEXT(tx_plural(0), "s");
+    CHECK_TEXT(tx_plural(1), "");
+    CHECK_TEXT(tx_plural(2), "s");
+    CHECK_TEXT(tx_plural(1LL << 32), "s");
+}
+
 static void test_moments(void)
 {
     static const double near[] = {-2.385, 1.75, 0.5, -7.125, 3.0625};
@@ -264,6 +272,7 @@ int main(void)
         {"memory", test_memory},
         {"growing text", test_text},
         {"nearest name", test_nearest},
+        {"plural", test_plural},
         {"mean and error of numbers with a large mean", test_moments},
         {"sha256", test_sha256},
         {"sha256 of fields", test_sha256_fields},

@@ -270,7 +270,7 @@ static void test_text(void)
     refuse_text("1,2\n3,1e400\n", "row 2, column 2", "finite 32-bit number");
     refuse_text("1,2\n\n3,4\n", "line 2 (row 2)", "empty line");
     refuse_text("a,b,c\n1,2\n", "header line has 3 columns", "rows have 2");
-    refuse_text("a,b\n", "no rows", "1 lines");
+    refuse_text("a,b\n", "no rows", "found 1 line without");
     refuse_text("\n\n", "no rows", "2 lines");
     refuse_bytes("nul.csv", "1,2\n3,\0", 7, "no known format", "31 2c 32 0a");
 }

@@ -22,6 +22,8 @@ void tx_text_add(tx_text *t, const char *fmt, ...)
     t->len += (size_t)n;
 }
 
+const char *tx_plural(long long n) { return n == 1 ? "" : "s"; }
+
 void tx_text_free(tx_text *t)
 {
     free(t->s);

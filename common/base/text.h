@@ -12,4 +12,7 @@ typedef struct tx_text {
 
 void tx_text_add(tx_text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void tx_text_free(tx_text *t); /**< back to {0} */
+
+/** Ends the word behind a number: printf("%d run%s", n, tx_plural(n)). "" for one, else "s". */
+const char *tx_plural(long long n);
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/data/internal.h"
+#include "common/base/text.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rows are hashed as they lie in memory: little-endian");
 
@@ -173,8 +174,9 @@ static tx_status same_shape(const tx_source src[], int n)
     for (int i = 1; i < n; i++) {
         const tx_table *b = &src[i].table;
         if (a->dim != b->dim || a->height != b->height || a->width != b->width)
-            return tx_fail(TX_EDATA, "%s: expected rows of %zu values (%zu x %zu) as in %s, found %zu (%zu x %zu)",
-                           src[i].path, a->dim, a->height, a->width, src[0].path, b->dim, b->height, b->width);
+            return tx_fail(TX_EDATA, "%s: expected rows of %zu value%s (%zu x %zu) as in %s, found %zu (%zu x %zu)",
+                           src[i].path, a->dim, tx_plural((long long)a->dim), a->height, a->width, src[0].path, b->dim,
+                           b->height, b->width);
     }
     return TX_OK;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/data/internal.h"
+#include "common/base/text.h"
 
 enum { CHUNK_VALUES = 1 << 16, FILTER_MAX_RATIO = 1032 /* of deflate */ };
 
@@ -124,7 +125,8 @@ static tx_status read_set(const char *path, hid_t set, tx_table *out)
         return status;
     }
     tx_sink_table(&k, &t);
-    snprintf(t.note, sizeof t.note, "HDF5 %zu rows x %zu values", t.n, t.dim);
+    snprintf(t.note, sizeof t.note, "HDF5 %zu row%s x %zu value%s", t.n, tx_plural((long long)t.n), t.dim,
+             tx_plural((long long)t.dim));
     *out = t;
     return TX_OK;
 }

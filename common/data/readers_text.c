@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 #include "common/data/internal.h"
+#include "common/base/text.h"
 
 enum { READ_BYTES = 1 << 16, LINE_MAX_BYTES = 1 << 26, ROW_CHUNK = 256 };
 
@@ -165,8 +166,8 @@ static tx_status parse_row(text *t, char *p, const char *end)
     tx_sink_put(&t->sink, v, held);
     if (t->dim == 0) t->dim = column;
     if (column != t->dim)
-        return tx_fail(TX_EDATA, "%s: line %zu (row %zu): expected %zu columns as in row 1, found %zu", t->path,
-                       t->line, t->row, t->dim, column);
+        return tx_fail(TX_EDATA, "%s: line %zu (row %zu): expected %zu column%s as in row 1, found %zu", t->path,
+                       t->line, t->row, t->dim, tx_plural((long long)t->dim), column);
     return TX_OK;
 }
 
@@ -225,10 +226,11 @@ static tx_status read_lines(text *t)
         TX_TRY(take_line(t, line, end, &blank));
     }
     if (t->row == 0)
-        return tx_fail(TX_EDATA, "%s: no rows: expected numbers in columns, found %zu lines without any", t->path,
-                       t->line);
+        return tx_fail(TX_EDATA, "%s: no rows: expected numbers in columns, found %zu line%s without any", t->path,
+                       t->line, tx_plural((long long)t->line));
     if (t->header && t->header != t->dim)
-        return tx_fail(TX_EDATA, "%s: the header line has %zu columns, the rows have %zu", t->path, t->header, t->dim);
+        return tx_fail(TX_EDATA, "%s: the header line has %zu column%s, the rows have %zu", t->path, t->header,
+                       tx_plural((long long)t->header), t->dim);
     return TX_OK;
 }
 
@@ -247,9 +249,9 @@ static tx_status read_text(const char *path, tx_table *out)
     if (status == TX_OK) {
         *out = (tx_table){.n = t.row, .dim = t.dim};
         tx_sink_table(&t.sink, out);
-        snprintf(out->note, sizeof out->note, "text, %zu rows x %zu columns, %s separated, %s%s", t.row, t.dim,
-                 separator_name(t.separator), t.header ? "with a header line" : "no header line",
-                 tx_stream_gzip(t.stream) ? ", gzip" : "");
+        snprintf(out->note, sizeof out->note, "text, %zu row%s x %zu column%s, %s separated, %s%s", t.row,
+                 tx_plural((long long)t.row), t.dim, tx_plural((long long)t.dim), separator_name(t.separator),
+                 t.header ? "with a header line" : "no header line", tx_stream_gzip(t.stream) ? ", gzip" : "");
     }
     freelocale(t.c_locale);
     free(t.buffer);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/data/views.h"
+#include "common/base/text.h"
 #include "common/tensor/kernels.h"
 #include "common/tensor/parallel.h"
 
@@ -386,7 +387,8 @@ static tx_status standardised_prepare(tx_view *v)
     }
     if (constant)
         snprintf(v->note, sizeof v->note,
-                 "standardised: %zu of %zu coordinates have no variation in train and keep deviation 1", constant, dim);
+                 "standardised: %zu of %zu coordinate%s without variation in train: deviation 1 is kept", constant, dim,
+                 tx_plural((long long)dim));
     return TX_OK;
 }
 

@@ -1,4 +1,5 @@
 #include "common/likelihood/anneal.h"
+#include "common/base/text.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -456,7 +457,7 @@ void tx_anneal_describe(const tx_anneal *a, tx_estimate *e)
     json_decref(options);
     json_object_set_new(e->settings, "start", json_string(a->encoder ? "encoder" : "prior"));
     json_object_set_new(e->settings, "n_example", json_integer((json_int_t)e->n));
-    snprintf(brief, sizeof brief, "%zu steps x %d chains", a->n_step, a->c->n_chain);
+    snprintf(brief, sizeof brief, "%zu step%s x %d chains", a->n_step, tx_plural((long long)a->n_step), a->c->n_chain);
     json_object_set_new(e->settings, "brief", json_string(brief));
     describe_observation(a, e);
     if (a->proposed > 0) describe_steps(a, e);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "common/base/moments.h"
+#include "common/base/text.h"
 #include "common/likelihood/pass.h"
 
 enum { ROWS = 500, CURVE = 32 /* most points: 1, 2, 4, .. */ };
@@ -77,7 +78,7 @@ static void describe(const ensemble_config *c, uint64_t n, const curve *k, tx_es
     if (n > 1) snprintf(count, sizeof count, "mixture of %llu orderings", (unsigned long long)n);
     snprintf(e->evaluated_model, sizeof e->evaluated_model, "%s%s", count, all ? ", all that the model has" : "");
     char brief[48];
-    snprintf(brief, sizeof brief, "%llu ordering%s", (unsigned long long)n, n > 1 ? "s" : "");
+    snprintf(brief, sizeof brief, "%llu ordering%s", (unsigned long long)n, tx_plural((long long)n));
     json_object_set_new(e->settings, "brief", json_string(brief));
     json_object_set_new(e->settings, "n_ordering", json_integer((json_int_t)n));
     if (all) json_object_set_new(e->settings, "n_ordering_asked", json_integer(c->n_ordering));

@@ -1,4 +1,5 @@
 #include "common/store/checkpoint.h"
+#include "common/base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,8 +82,8 @@ static tx_status load(void *ctx, const char *name, char elem, size_t n, void *da
     void *stored = tx_h5_get(f, path, e->type, &shape);
     int rank = e->columns > 1 ? 2 : 1;
     if (stored && (shape.rank != rank || shape.dim[0] != n || (rank == 2 && shape.dim[1] != 8)))
-        f->status = tx_fail(TX_EDATA, "%s: %s: expected %zu values, found %zu", f->path, path, n,
-                            shape.rank ? shape.dim[0] : 1);
+        f->status = tx_fail(TX_EDATA, "%s: %s: expected %zu value%s, found %zu", f->path, path, n,
+                            tx_plural((long long)n), shape.rank ? shape.dim[0] : 1);
     else if (stored && rank == 2)
         unpack(stored, n, data);
     else if (stored)

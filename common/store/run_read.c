@@ -49,7 +49,7 @@ static double *doubles_of(tx_h5 *f, const char *path, size_t n)
     tx_shape shape;
     double *v = tx_h5_get(f, path, TX_H5_F64, &shape);
     if (!v || (shape.rank == 1 && shape.dim[0] == n)) return v;
-    f->status = tx_fail(TX_EDATA, "%s: %s: expected %zu values", f->path, path, n);
+    f->status = tx_fail(TX_EDATA, "%s: %s: expected %zu value%s", f->path, path, n, tx_plural((long long)n));
     free(v);
     return NULL;
 }
@@ -61,7 +61,7 @@ static void read_rows(tx_h5 *f, const char *path, tx_estimate *e)
     tx_shape shape;
     void *stored = tx_h5_get(f, path, bytes ? TX_H5_U8 : TX_H5_REAL, &shape);
     if (stored && (shape.rank != 2 || shape.dim[0] != e->n)) {
-        f->status = tx_fail(TX_EDATA, "%s: %s: expected %zu rows", f->path, path, e->n);
+        f->status = tx_fail(TX_EDATA, "%s: %s: expected %zu row%s", f->path, path, e->n, tx_plural((long long)e->n));
         free(stored);
         return;
     }
@@ -306,8 +306,8 @@ static void check_count(tx_h5 *f, const char *group, int expected)
     size_t n;
     free(tx_h5_list(f, group, &n));
     if (f->status == TX_OK && n != (size_t)expected)
-        f->status = tx_fail(TX_EDATA, "%s: %s: expected %d members, found %zu: of another model or other options",
-                            f->path, group, expected, n);
+        f->status = tx_fail(TX_EDATA, "%s: %s: expected %d member%s, found %zu: of another model or other options",
+                            f->path, group, expected, tx_plural(expected), n);
 }
 
 tx_status tx_run_load_parameters(const char *path, tx_model *m)

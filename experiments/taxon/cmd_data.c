@@ -1,4 +1,5 @@
 #include "common/data/view.h"
+#include "common/base/text.h"
 #include "experiments/taxon/command.h"
 #include <stdio.h>
 #include <string.h>
@@ -30,11 +31,11 @@ static void print_dataset(const tx_dataset *d)
     static const char *const type[] = {"binary", "levels", "real"};
     printf("data set  %s\nread from %s\nunit      %s\ntype      %s", d->name, d->source, d->unit, type[d->type]);
     if (d->levels) printf(", %d levels", d->levels);
-    printf("\nshape     %zu values", d->dim);
+    printf("\nshape     %zu value%s", d->dim, tx_plural((long long)d->dim));
     if (d->height) printf(": %zu x %zu x %zu", d->height, d->width, d->channel);
     printf("\n");
     for (int s = 0; s < TX_N_SPLIT; s++)
-        printf("%-9s %zu rows%s: %s\n", tx_split_name((tx_split)s), d->split[s].n,
+        printf("%-9s %zu row%s%s: %s\n", tx_split_name((tx_split)s), d->split[s].n, tx_plural((long long)d->split[s].n),
                d->split[s].label ? ", labelled" : "", d->split[s].origin);
     printf("sha256    %s\n", d->sha256);
     if (d->known) printf("entropy   %.4f nats: the density is known\n", d->known->entropy);

@@ -113,7 +113,7 @@ static void check_threads(doctor *d)
     char text[TX_TEXT_MAX];
     int cores = tx_cores(), online = (int)sysconf(_SC_NPROCESSORS_ONLN);
     const char *omp = getenv("OMP_NUM_THREADS");
-    snprintf(text, sizeof text, "%d of %d cores may be used", cores, online);
+    snprintf(text, sizeof text, "%d of %d core%s may be used", cores, online, tx_plural(online));
     good("threads", text);
     if (omp && atoi(omp) > cores) {
         snprintf(text, sizeof text, "OMP_NUM_THREADS=%.32s is more than the %d cores; taxon sets its own number", omp,
@@ -230,10 +230,10 @@ static int run(const tx_args *a)
     check_folder(&d);
     check_store(&d);
     if (d.faults == 0) {
-        printf("\nno faults, %d warning%s\n", d.warnings, d.warnings == 1 ? "" : "s");
+        printf("\nno faults, %d warning%s\n", d.warnings, tx_plural(d.warnings));
         return TX_OK;
     }
-    tx_fail(TX_EIO, "%d fault%s: results of this installation cannot be relied on", d.faults, d.faults == 1 ? "" : "s");
+    tx_fail(TX_EIO, "%d fault%s: results of this installation cannot be relied on", d.faults, tx_plural(d.faults));
     return TX_EXIT_BUG;
 }
 

@@ -137,8 +137,7 @@ tx_status tx_collect(const char *dir, const tx_gathered *g)
 
 tx_status tx_gathered_status(const tx_gathered *g)
 {
-    return g->n_left_out ? tx_fail(TX_EDIVERGED, "%d file%s left out", g->n_left_out, g->n_left_out == 1 ? "" : "s")
-                         : TX_OK;
+    return g->n_left_out ? tx_fail(TX_EDIVERGED, "%d file%s left out", g->n_left_out, tx_plural(g->n_left_out)) : TX_OK;
 }
 
 tx_status tx_run_path(const char *arg, char path[TX_TEXT_MAX])

@@ -185,8 +185,8 @@ static void print_sheet(const sheet *s, int n, const pair p[], const tx_format *
         tx_sheet_put(&t, l, SEEDS, buf);
     }
     tx_text head = {0};
-    tx_text_add(&head, "%s, %s: %s measure, %s split, %s%zu examples", b->dataset, b->view, b->measure,
-                tx_split_name(b->split), s->n == b->n_example ? "" : "the first ", s->n);
+    tx_text_add(&head, "%s, %s: %s measure, %s split, %s%zu example%s", b->dataset, b->view, b->measure,
+                tx_split_name(b->split), s->n == b->n_example ? "" : "the first ", s->n, tx_plural((long long)s->n));
     f->sheet(head.s, &t, out);
     tx_text_free(&head);
     tx_sheet_free(&t);

@@ -1,4 +1,5 @@
 #include "experiments/taxon/samples.h"
+#include "common/base/text.h"
 #include "common/store/png.h"
 #include <math.h>
 #include <stdlib.h>
@@ -72,9 +73,9 @@ tx_status tx_samples_png(const char *path, const tx_view *v, size_t n, const rea
     bool plane = v->space.dim == 2 && v->space.measure == TX_LEBESGUE;
     if (!pictures && !plane)
         return required ? tx_fail(TX_EDATA,
-                                  "%s: samples of '%s' have %zu dimensions and no width and height: write an .h5 "
+                                  "%s: samples of '%s' have %zu dimension%s and no width and height: write an .h5 "
                                   "file instead",
-                                  path, v->data->name, v->space.dim)
+                                  path, v->data->name, v->space.dim, tx_plural((long long)v->space.dim))
                         : TX_OK;
     if (n == 0) return TX_OK;
     real *x = in_data_unit(v, n, y);

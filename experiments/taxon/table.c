@@ -121,7 +121,7 @@ static void print_sheet(const tx_board_block *b, const tx_format *f, tx_text *ou
 {
     tx_text head = {0};
     tx_text_add(&head, "%s, %s: %s measure, %s split", b->dataset, b->view, b->measure, tx_split_name(b->split));
-    if (b->n_example) tx_text_add(&head, ", %zu examples", b->n_example);
+    if (b->n_example) tx_text_add(&head, ", %zu example%s", b->n_example, tx_plural((long long)b->n_example));
     tx_sheet s = make_sheet(b, f);
     f->sheet(head.s, &s, out);
     tx_sheet_free(&s);
@@ -198,8 +198,8 @@ static void tell_evidence(const tx_board_block *b, const tx_format *f, tx_text *
         for (int k = 0; k < b->row[i].n_cell; k++) {
             const tx_board_cell *c = &b->row[i].cell[k];
             int d = tx_error_decimals(c->gap_error);
-            tx_text_add(t, "%s on %s, %s by %s: on %zu rows drawn from the model itself", b->row[i].label, b->dataset,
-                        b->view, c->by, c->n_least);
+            tx_text_add(t, "%s on %s, %s by %s: on %zu row%s drawn from the model itself", b->row[i].label, b->dataset,
+                        b->view, c->by, c->n_least, tx_plural((long long)c->n_least));
             if (c->n_seed > 1) tx_text_add(t, " by each of %d seeds", c->n_seed);
             if (isfinite(c->gap)) {
                 tx_text_add(t, "\n  the lower bound is %.*f and the upper bound %.*f: a gap of %.*f", d, c->mean, d,

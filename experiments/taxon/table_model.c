@@ -256,8 +256,9 @@ static void add_short_remark(tx_board *b, const tx_board_block *block, const tx_
 {
     tx_text t = {0};
     if (c->n_least == block->n_example) return;
-    tx_text_add(&t, "%s of %s on %s, %s is over the first %zu examples only%s.", c->name, r->label, block->dataset,
-                block->view, c->n_least, c->n_most > c->n_least ? " in at least one seed" : "");
+    tx_text_add(&t, "%s of %s on %s, %s is over the first %zu example%s only%s.", c->name, r->label, block->dataset,
+                block->view, c->n_least, tx_plural((long long)c->n_least),
+                c->n_most > c->n_least ? " in at least one seed" : "");
     keep_remark(b, &t);
 }
 
