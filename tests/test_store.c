@@ -243,6 +243,26 @@ static void test_commit(void)
     CHECK_INT(files_in(folder), 1);
 }
 
+static void test_set_aside(void)
+{
+    char file[TX_TEXT_MAX], aside[TX_TEXT_MAX], gone[TX_TEXT_MAX];
+    tx_copy_text(file, sizeof file, path_of("aside.h5"));
+    for (int i = 0; i < 3; i++) {
+        static const char *const text[] = {"one", "two and", "three"}, *const end[] = {"", "-2", "-3"};
+        CHECK_OK(tx_commit(file, text[i], strlen(text[i])));
+        CHECK_OK(tx_set_aside(file, aside));
+        snprintf(gone, sizeof gone, "%.500s.damaged%s", file, end[i]);
+        CHECK_TEXT(aside, gone);
+        CHECK_INT(access(file, F_OK), -1);
+        for (int k = 0; k <= i; k++) {
+            snprintf(gone, sizeof gone, "%.500s.damaged%s", file, end[k]);
+            check_file(gone, text[k]);
+        }
+    }
+    CHECK_INT(tx_set_aside(file, aside), TX_EIO);
+    CHECK_HAS(tx_last_error(), "aside.h5: cannot be set aside");
+}
+
 static void test_folders(void)
 {
     const char *file = path_of("plain");
@@ -1282,6 +1302,7 @@ static void test_samples(void) { write_samples(sample_folder); }
 int main(int argc, char **argv)
 {
     static const tx_test test[] = {{"a commit leaves old or new", test_commit},
+                                   {"what is set aside", test_set_aside},
                                    {"folders", test_folders},
                                    {"grids of pictures", test_png_grid},
                                    {"points", test_png_points},

@@ -89,6 +89,17 @@ tx_status tx_commit(const char *path, const void *data, size_t bytes)
     return s;
 }
 
+tx_status tx_set_aside(const char *path, char aside[TX_TEXT_MAX])
+{
+    struct stat st;
+    int n = snprintf(aside, TX_TEXT_MAX, "%s.damaged", path);
+    for (unsigned k = 2; n < TX_TEXT_MAX && lstat(aside, &st) == 0; k++)
+        n = snprintf(aside, TX_TEXT_MAX, "%s.damaged-%u", path, k);
+    if (n < TX_TEXT_MAX && rename(path, aside) == 0 && sync_folder(path)) return TX_OK;
+    return tx_fail(TX_EIO, "%s: cannot be set aside as %.80s...: %s", path, aside,
+                   n < TX_TEXT_MAX ? strerror(errno) : "the path is too long");
+}
+
 tx_status tx_make_folders(const char *path)
 {
     char *part = tx_strdup(path);

@@ -81,9 +81,12 @@ static void tell_notes(tx_progress *progress, const request *q)
         tx_progress_line(progress, "%s", line);
     free(note);
     int n = count(&q->plan, TX_JOB_NEW) + count(&q->plan, TX_JOB_RESUME);
-    tx_progress_line(progress, "results in %s: %d run%s to do, %d kept; %d at a time, %d thread%s each", q->out, n,
-                     n == 1 ? "" : "s", count(&q->plan, TX_JOB_KEPT) + count(&q->plan, TX_JOB_KEPT_DIVERGED),
-                     q->schedule.jobs, q->schedule.threads, q->schedule.threads == 1 ? "" : "s");
+    int refused = count(&q->plan, TX_JOB_REFUSED);
+    char told[32] = "";
+    if (refused) snprintf(told, sizeof told, ", %d refused", refused);
+    tx_progress_line(progress, "results in %s: %d run%s to do, %d kept%s; %d at a time, %d thread%s each", q->out, n,
+                     tx_plural(n), count(&q->plan, TX_JOB_KEPT) + count(&q->plan, TX_JOB_KEPT_DIVERGED), told,
+                     q->schedule.jobs, q->schedule.threads, tx_plural(q->schedule.threads));
 }
 
 /* compare.h5, compare.csv and the table of all that lies in the folder of results. */
@@ -107,20 +110,22 @@ static tx_status report(const request *q)
     return s;
 }
 
-static tx_status judge(const request *q)
+/* `left_out`: of compare.h5 and the table, "" where nothing was. */
+static tx_status judge(const request *q, const char *left_out)
 {
+    static const tx_job_state bad[] = {TX_JOB_DIVERGED, TX_JOB_KEPT_DIVERGED, TX_JOB_FAILED, TX_JOB_REFUSED};
     int diverged = count(&q->plan, TX_JOB_DIVERGED) + count(&q->plan, TX_JOB_KEPT_DIVERGED);
-    int failed = count(&q->plan, TX_JOB_FAILED);
-    if (diverged + failed == 0) return TX_OK;
-    tx_text t = {0};
-    for (int i = 0; i < q->plan.n; i++) {
-        const tx_job *j = &q->plan.job[i];
-        if (j->state == TX_JOB_FAILED || j->state == TX_JOB_DIVERGED || j->state == TX_JOB_KEPT_DIVERGED)
-            tx_text_add(&t, "\n  %s: %s: %s", j->name, tx_job_state_name(j->state), j->why);
-    }
-    tx_status s = tx_fail(TX_EDIVERGED, "%d diverged and %d failed of %d runs:%s", diverged, failed, q->plan.n, t.s);
-    tx_text_free(&t);
-    return s;
+    int failed = count(&q->plan, TX_JOB_FAILED), refused = count(&q->plan, TX_JOB_REFUSED);
+    if (diverged + failed + refused == 0) return *left_out ? tx_fail(TX_EDIVERGED, "%s", left_out) : TX_OK;
+    for (int i = 0; i < q->plan.n; i++)
+        for (size_t k = 0; k < TX_LEN(bad); k++)
+            if (q->plan.job[i].state == bad[k])
+                fprintf(stderr, "taxon: %s: %s: %s\n", q->plan.job[i].name, tx_job_state_name(bad[k]),
+                        q->plan.job[i].why);
+    return tx_fail(TX_EDIVERGED, "%d diverged, %d failed and %d refused of %d run%s%s%s%s", diverged, failed, refused,
+                   q->plan.n, tx_plural(q->plan.n),
+                   refused ? "; what was there of refused runs is untouched, and in the table" : "",
+                   *left_out ? "; " : "", left_out);
 }
 
 static int train_all(request *q, const char *mode)
@@ -141,7 +146,10 @@ static int train_all(request *q, const char *mode)
             count(&q->plan, TX_JOB_KEPT_DIVERGED) >
         0)
         s = report(q);
-    return s ? (int)s : (int)judge(q);
+    if (s && s != TX_EDIVERGED) return s;
+    char left_out[TX_TEXT_MAX];
+    tx_copy_text(left_out, sizeof left_out, s ? tx_last_error() : "");
+    return judge(q, left_out);
 }
 
 static int work(const tx_args *a, request *q)
@@ -189,9 +197,13 @@ const tx_command tx_command_run = {
     .name = "run",
     .summary = "Every (data set x model x seed) of a comparison, then its table",
     .usage = "CONFIG.yaml [key=value ...]",
-    .detail = "key=value replaces a value of the config: seeds=[0,1], train.epochs=3, models.0.hidden=[200].\n"
-              "Finished runs are kept, stopped ones go on where they were: give the same command again.\n"
-              "Exit code 0; 3 some runs diverged or failed; 75 stopped, run again; 78 config; 65, 66 data; 73 output.",
+    .detail =
+        "key=value replaces a value of the config: seeds=[0,1], train.epochs=3, models.0.hidden=[200].\n"
+        "Finished runs are kept, stopped ones go on where they were: give the same command again. A damaged result or\n"
+        "checkpoint is set aside as FILE.damaged and its run made again; one of another config is refused, and the\n"
+        "others go on.\n"
+        "Exit code 0; 3 some runs diverged, failed or were refused, or damaged files were left out; 75 stopped, run\n"
+        "again; 78 config; 65, 66 data; 73 output.",
     .flags = flags,
     .min = 1,
     .max = -1,

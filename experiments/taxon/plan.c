@@ -1,9 +1,11 @@
 #include "experiments/taxon/plan.h"
+#include "common/store/content.h"
 #include "common/store/run_file.h"
 #include "experiments/taxon/print.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 const char *tx_job_state_name(tx_job_state s)
 {
@@ -12,6 +14,7 @@ const char *tx_job_state_name(tx_job_state s)
         [TX_JOB_RESUME] = "resumes",
         [TX_JOB_KEPT] = "kept",
         [TX_JOB_KEPT_DIVERGED] = "kept, diverged",
+        [TX_JOB_REFUSED] = "refused",
         [TX_JOB_UNFIT] = "not applicable",
         [TX_JOB_OTHER_SHARD] = "of another shard",
         [TX_JOB_DONE] = "done",
@@ -213,40 +216,59 @@ static const char *difference(const tx_job *j, const tx_run_info *r, char *buf, 
     return NULL;
 }
 
-static tx_status look(tx_job *j)
+static bool exists(const char *path)
 {
-    char *path = join(j->folder, "result.h5"), *checkpoint = join(j->folder, "checkpoint.h5");
+    struct stat st;
+    return lstat(path, &st) == 0;
+}
+
+static void refuse(tx_job *j, const char *why)
+{
+    j->state = TX_JOB_REFUSED;
+    snprintf(j->why, sizeof j->why, "%.800s: choose another --out, or --fresh to replace it", why);
+}
+
+static void look_at_result(tx_job *j, const char *path, const tx_run_info *r)
+{
+    char buf[TX_TEXT_MAX], why[3 * TX_TEXT_MAX];
+    const char *what = difference(j, r, buf, sizeof buf);
+    j->state = tx_run_complete(r) ? TX_JOB_KEPT : TX_JOB_KEPT_DIVERGED;
+    tx_copy_text(j->why, sizeof j->why, j->state == TX_JOB_KEPT ? "" : r->failure);
+    if (!what) return;
+    snprintf(why, sizeof why, "%s: a finished run differs from this one in %s", path, what);
+    refuse(j, why);
+}
+
+static void look(tx_job *j)
+{
+    char *path = join(j->folder, "result.h5"), *checkpoint = join(j->folder, "checkpoint.h5"), why[TX_TEXT_MAX];
     tx_run_info r = {0};
-    tx_status s = tx_run_read(path, false, &r);
-    if (s == TX_OK) {
-        char buf[TX_TEXT_MAX];
-        const char *what = difference(j, &r, buf, sizeof buf);
-        j->state = strcmp(r.status, "complete") == 0 ? TX_JOB_KEPT : TX_JOB_KEPT_DIVERGED;
-        if (j->state == TX_JOB_KEPT_DIVERGED) tx_copy_text(j->why, sizeof j->why, r.failure);
-        if (what)
-            s = tx_fail(TX_EDATA,
-                        "%s: a finished run differs from this one in %s: choose another --out, or --fresh to "
-                        "replace it",
-                        path, what);
+    if (!exists(path)) {
+        j->state = exists(checkpoint) ? TX_JOB_RESUME : TX_JOB_NEW;
+    } else if (tx_run_read(path, false, &r) == TX_OK) {
+        look_at_result(j, path, &r);
         tx_run_info_free(&r);
-    } else if (s == TX_ENOINPUT) {
-        j->state = access(checkpoint, F_OK) == 0 ? TX_JOB_RESUME : TX_JOB_NEW;
-        s = TX_OK;
     } else {
-        char why[TX_TEXT_MAX];
         tx_copy_text(why, sizeof why, tx_last_error());
-        s = tx_fail(s, "%s: choose another --out, or --fresh to replace it", why);
+        if (tx_content_verify(path) == TX_EDATA)
+            tx_copy_text(j->why, sizeof j->why, why);
+        else
+            refuse(j, why);
     }
     free(path);
     free(checkpoint);
-    return s;
 }
 
 tx_status tx_plan_look(tx_plan *p)
 {
-    for (int i = 0; i < p->n; i++)
-        if (p->job[i].state == TX_JOB_NEW) TX_TRY(look(&p->job[i]));
-    return TX_OK;
+    const tx_job *refused = NULL;
+    int left = 0;
+    for (int i = 0; i < p->n; i++) {
+        if (p->job[i].state == TX_JOB_NEW) look(&p->job[i]);
+        left += p->job[i].state != TX_JOB_REFUSED && p->job[i].state != TX_JOB_UNFIT;
+        if (!refused && p->job[i].state == TX_JOB_REFUSED) refused = &p->job[i];
+    }
+    return refused && !left ? tx_fail(TX_EDATA, "%s", refused->why) : TX_OK;
 }
 
 void tx_plan_shard(tx_plan *p, int k, int n)

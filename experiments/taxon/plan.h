@@ -9,6 +9,7 @@ typedef enum tx_job_state {
     TX_JOB_RESUME,
     TX_JOB_KEPT,
     TX_JOB_KEPT_DIVERGED,
+    TX_JOB_REFUSED,
     TX_JOB_UNFIT,
     TX_JOB_OTHER_SHARD, /* before */
     TX_JOB_DONE,
@@ -25,7 +26,7 @@ typedef struct tx_job {
     char dataset_sha256[TX_SHA256_TEXT], view_sha256[TX_SHA256_TEXT];
     double n_parameter, n_step; /**< n_step 0: closed form */
     tx_job_state state;
-    char why[TX_TEXT_MAX]; /**< not applicable or failed: the reason, else "" */
+    char why[TX_TEXT_MAX]; /**< not applicable, refused, failed, or new though there is a result: the reason; else "" */
 } tx_job;
 
 typedef struct tx_plan {
@@ -38,7 +39,9 @@ typedef struct tx_plan {
  *  TX_ECONFIG also where no pair applies. Writes nothing. `out` is the folder of results. */
 tx_status tx_plan_make(tx_plan *p, const tx_comparison *c, const char *out);
 void tx_plan_free(tx_plan *p);
-/** Sets states from what lies in the folders. TX_EDATA where a finished run is damaged or of another config or data. */
+/** Sets states from what lies in the folders. Refused is a run whose result is of another config, data or version, or
+ * cannot be read; a damaged one is new: the run sets the file aside. TX_EDATA where runs were refused and no other one
+ * is left, with the first reason. */
 tx_status tx_plan_look(tx_plan *p);
 /** Leaves to others all but every n-th applicable run, counting from k = 1..n. */
 void tx_plan_shard(tx_plan *p, int k, int n);

@@ -1,4 +1,5 @@
 #include "experiments/taxon/progress.h"
+#include "common/base/text.h"
 #include "experiments/taxon/clock.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -44,15 +45,28 @@ void tx_progress_free(tx_progress *p)
     free(p);
 }
 
+static void put_line(tx_progress *p, const char *before, const char *fmt, va_list args)
+{
+    wipe(p);
+    fputs(before, stderr);
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+}
+
 void tx_progress_line(tx_progress *p, const char *fmt, ...)
 {
-    if (!p->bar && !p->plain) return;
-    wipe(p);
     va_list args;
     va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
+    if (p->bar || p->plain) put_line(p, "", fmt, args);
     va_end(args);
-    fputc('\n', stderr);
+}
+
+void tx_progress_warn(tx_progress *p, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    put_line(p, "taxon: ", fmt, args);
+    va_end(args);
 }
 
 static size_t columns(void)
@@ -79,7 +93,7 @@ void tx_progress_show(tx_progress *p, int done, double share, const char *text)
     char left[16] = "", line[1024], counted[48] = "";
     if (part > 0.02) tx_duration_text((now - p->start) * (1 - part) / part, left);
     if (p->plain) {
-        if (p->total) snprintf(counted, sizeof counted, "%d of %d runs, ", done, p->total);
+        if (p->total) snprintf(counted, sizeof counted, "%d of %d run%s, ", done, p->total, tx_plural(p->total));
         fprintf(stderr, "%s%.0f %%%s%s%s%s%s\n", counted, 100 * part, *left ? ", about " : "", left,
                 *left ? " left" : "", *text ? ": " : "", text);
         return;

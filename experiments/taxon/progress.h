@@ -10,6 +10,8 @@ tx_status tx_progress_new(tx_progress **out, const char *mode, int total);
 void tx_progress_free(tx_progress *p); /**< wipes the bar; NULL is allowed */
 /** A line that stays, whatever the mode but "none". */
 void tx_progress_line(tx_progress *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/** The same in every mode: what must not be missed. */
+void tx_progress_warn(tx_progress *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /** `done` runs have ended and those under way add up to `share` of a run; `text` tells about one of them. */
 void tx_progress_show(tx_progress *p, int done, double share, const char *text);
 #endif

@@ -3,6 +3,7 @@
 #include "common/base/text.h"
 #include "common/store/checkpoint.h"
 #include "common/store/commit.h"
+#include "common/store/content.h"
 #include "common/store/run_file.h"
 #include "common/tensor/parallel.h"
 #include "experiments/taxon/clock.h"
@@ -37,17 +38,22 @@ typedef struct runner {
     const char *doing; /* the estimator at work */
 } runner;
 
+/* Takes the reference. */
+static void tell_line(json_t *j)
+{
+    char *line = j ? tx_json_text(j) : NULL;
+    if (line) puts(line);
+    fflush(stdout);
+    free(line);
+    json_decref(j);
+}
+
 static void tell(runner *r, double share, const char *text)
 {
     double now = tx_now();
     if (now - r->told < TELL_SECONDS) return;
     r->told = now;
-    json_t *j = json_pack("{sf, ss}", "share", share, "text", text);
-    char *line = tx_json_text(j);
-    puts(line);
-    fflush(stdout);
-    free(line);
-    json_decref(j);
+    tell_line(json_pack("{sf, ss}", "share", share, "text", text));
 }
 
 static char *path_in(const char *folder, const char *name)
@@ -347,6 +353,19 @@ static char *identity_of(const runner *r)
     return t.s;
 }
 
+/* A file of a former run whose bytes are not those that were written is neither used nor lost, and no reason to stop.
+ */
+static tx_status set_aside_damaged(const char *path)
+{
+    char why[TX_TEXT_MAX], aside[TX_TEXT_MAX];
+    if (access(path, F_OK) != 0 || tx_content_verify(path) != TX_EDATA) return TX_OK;
+    tx_copy_text(why, sizeof why, tx_last_error());
+    TX_TRY(tx_set_aside(path, aside));
+    fprintf(stderr, "taxon: %s; set aside as %s\n", why, aside);
+    tell_line(json_pack("{so}", "note", json_sprintf("%s; set aside as %s", why, aside)));
+    return TX_OK;
+}
+
 static tx_status prepare(runner *r)
 {
     const char *folder = r->options->folder;
@@ -355,6 +374,8 @@ static tx_status prepare(runner *r)
     r->result = path_in(folder, "result.h5");
     r->checkpoint = path_in(folder, "checkpoint.h5");
     r->metrics = path_in(folder, "metrics.jsonl");
+    TX_TRY(set_aside_damaged(r->result));
+    TX_TRY(set_aside_damaged(r->checkpoint));
     TX_TRY(tx_setting_open(&r->set, r->spec, stderr));
     r->identity = identity_of(r);
     TX_TRY(tx_trainer_new(&r->trainer, r->set->model, &r->set->view, &r->spec->model.train, (uint64_t)r->spec->seed));

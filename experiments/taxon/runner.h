@@ -10,8 +10,8 @@ typedef struct tx_runner_options {
     bool reproducible;  /**< no times and no provenance in result.h5 */
 } tx_runner_options;
 
-/** Progress goes to standard output, a JSON object a line: {"share": 0.25, "text": "epoch 5 of 20"}; notes of the data
- * go to standard error. Leaves result.h5 (also when training diverges: TX_EDIVERGED), or checkpoint.h5 after a stop
+/** Progress goes to standard output, a JSON object a line: {"share": 0.25, "text": "epoch 5 of 20"}; also
+ * {"note": "..."} of a damaged result.h5 or checkpoint.h5, which is set aside; notes of the data go to standard error. Leaves result.h5 (also when training diverges: TX_EDIVERGED), or checkpoint.h5 after a stop
  * signal (TX_ESTOPPED). One process a folder: a second one is TX_ESTOPPED. */
 tx_status tx_runner_run(const tx_spec *spec, const tx_runner_options *o);
 

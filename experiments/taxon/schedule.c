@@ -133,12 +133,14 @@ static tx_status start(state *s, child *c, tx_job *j)
     return TX_OK;
 }
 
-/* {"share": 0.25, "text": "epoch 5 of 20"}, at last {"why": "what failed"} */
-static void hear(child *c, const char *line)
+/* {"share": 0.25, "text": "epoch 5 of 20"}, {"note": "what users should know"}, at last {"why": "what failed"} */
+static void hear(state *s, child *c, const char *line)
 {
     json_t *j = json_loads(line, 0, NULL), *share = json_object_get(j, "share");
     const char *why = json_string_value(json_object_get(j, "why"));
-    const char *text = json_string_value(json_object_get(j, "text"));
+    const char *text = json_string_value(json_object_get(j, "text")),
+               *note = json_string_value(json_object_get(j, "note"));
+    if (note) tx_progress_warn(s->progress, "%s: %s", c->job->name, note);
     if (share) c->share = json_number_value(share);
     if (why) tx_copy_text(c->why, sizeof c->why, why);
     if (text) snprintf(c->text, sizeof c->text, "%s: %s", c->job->name, text);
@@ -146,7 +148,7 @@ static void hear(child *c, const char *line)
 }
 
 /* False at the end of what the child says. */
-static bool listen_to(child *c)
+static bool listen_to(state *s, child *c)
 {
     ssize_t n = read(c->fd, c->line + c->n, sizeof c->line - 1 - c->n);
     if (n < 0) return errno == EAGAIN || errno == EINTR;
@@ -156,7 +158,7 @@ static bool listen_to(child *c)
     char *from = c->line;
     for (char *end; (end = strchr(from, '\n')); from = end + 1) {
         *end = 0;
-        hear(c, from);
+        hear(s, c, from);
     }
     c->n = strlen(from);
     memmove(c->line, from, c->n + 1);
@@ -291,7 +293,7 @@ static int attend(state *s)
     if (n == 0) return 0;
     if (poll(fd, n, POLL_MS) > 0)
         for (nfds_t i = 0; i < n; i++)
-            if (fd[i].revents && !listen_to(who[i])) end(s, who[i]);
+            if (fd[i].revents && !listen_to(s, who[i])) end(s, who[i]);
     return (int)n;
 }
 
@@ -315,7 +317,7 @@ tx_status tx_schedule_runs(tx_plan *p, const tx_schedule_options *o, tx_progress
     int open = 0;
     for (int i = 0; i < p->n; i++) open += p->job[i].state == TX_JOB_STOPPED || waits(&p->job[i]);
     if (!status && open)
-        return tx_fail(TX_ESTOPPED, "stopped: %d of %d runs ended; run the same command again to go on", s.total - open,
-                       s.total);
+        return tx_fail(TX_ESTOPPED, "stopped: %d of %d run%s ended; run the same command again to go on",
+                       s.total - open, s.total, tx_plural(s.total));
     return status;
 }
