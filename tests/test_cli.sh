@@ -168,7 +168,7 @@ if [ "$(stat -c %Y "a b/bars-raw/vae/seed-0/result.h5")" -lt 1000000000 ]; then 
 check "dry run sees kept runs" 0 -- run tiny.yaml --out "a b" --dry-run
 holds "dry run sees kept runs" "kept"
 check "another config" 65 "train.batch: 50 and 25" -- run tiny.yaml --out "a b" train.batch=25
-check "another data set" 65 "dataset.n_train: 200 and 100" -- run tiny.yaml --out "a b" datasets.0.n_train=100
+check "another data set" 3 "dataset.n_train: 200 and 100" -- run tiny.yaml --out "a b" datasets.0.n_train=100
 check "no progress" 0 -- run tiny.yaml --out quiet --reproducible --progress none --jobs 1 --threads 2
 if [ -s err.txt ]; then fail "--progress none is not silent"; else ok; fi
 check "one job" 0 -- run tiny.yaml --out other --reproducible --jobs 1 --threads 1
@@ -322,9 +322,30 @@ cp -r "a b" damaged
 printf 'x' | dd of=damaged/ring-raw/vae/seed-0/result.h5 bs=1 seek=3000 conv=notrunc 2>/dev/null
 check "damaged result: collect" 3 "ring-raw/vae/seed-0/result.h5" -- collect damaged
 check "damaged result: table" 3 "ring-raw/vae/seed-0/result.h5" -- table damaged
-check "damaged result: run" 65 "ring-raw/vae/seed-0/result.h5" -- run tiny.yaml --out damaged
+check "damaged result: status" 3 "1 damaged file" -- status damaged
+if grep -q '^damaged .* damaged/ring-raw/vae/seed-0 .*seed-0/result.h5: damaged' out.txt; then ok; else fail "status names the damaged"; fi
+holds "damaged result: status of the others" "done  "
 check "damaged result: sample" 65 "result.h5" -- sample damaged/ring-raw/vae/seed-0 -o s.h5
 check "damaged result: evaluate" 65 "result.h5: damaged" -- evaluate damaged/ring-raw/vae/seed-0 --estimator elbo
+
+check "damaged result: dry run" 0 -- run tiny.yaml --out damaged --dry-run
+if grep -q '^ring-raw/vae/seed-0 .* new: .*result.h5: damaged' out.txt; then ok; else fail "a dry run tells of damage"; fi
+for again in "" -2; do
+    cp damaged/ring-raw/vae/seed-0/result.h5 broken.h5
+    check "damaged result: run" 0 "set aside as damaged/ring-raw/vae/seed-0/result.h5.damaged$again" -- \
+        run tiny.yaml --out damaged --reproducible --progress none
+    same "it is made again" damaged/ring-raw/vae/seed-0/result.h5 "a b/ring-raw/vae/seed-0/result.h5"
+    same "what was there is not lost" damaged/ring-raw/vae/seed-0/result.h5.damaged$again broken.h5
+    : >damaged/ring-raw/vae/seed-0/result.h5
+done
+check "an empty result" 0 "11 runs to do" -- run tiny.yaml --out damaged --fresh --progress plain train.epochs=1
+there "fresh leaves what was set aside" damaged/ring-raw/vae/seed-0/result.h5.damaged
+rm damaged/bars-raw/vae/seed-0/result.h5
+check "results of another config are refused, the others go on" 3 \
+    "bars-raw/gan/seed-0: refused: damaged/bars-raw/gan/seed-0/result.h5: a finished run differs from this one in train.epochs: 1 and 2" \
+    -- run tiny.yaml --out damaged --progress plain
+if grep -qF "results in damaged: 1 run to do, 0 kept, 10 refused" err.txt; then ok; else fail "refused runs are counted"; fi
+there "the others go on" damaged/bars-raw/vae/seed-0/result.h5
 
 # forge NAME PYTHON: a copy of a run, changed, and whole again for all that its last line says.
 forge() {
@@ -391,8 +412,11 @@ check "uninterrupted" 0 -- run long.yaml --out whole --reproducible --progress n
 start stop 50
 kill -TERM "$pid"
 ended "SIGTERM" 75
-if grep -qF "stopped: 0 of 1 runs ended" err.txt; then ok; else fail "a stopped run has not ended"; fi
+if grep -qF "stopped: 0 of 1 run ended" err.txt; then ok; else fail "a stopped run has not ended"; fi
 there "SIGTERM" stop/bars-raw/made/seed-0/checkpoint.h5
+cp -r stop cut && truncate -s -1 cut/bars-raw/made/seed-0/checkpoint.h5
+check "status of a damaged checkpoint" 3 "1 damaged file" -- status cut
+holds "status of a damaged checkpoint" "cut/bars-raw/made/seed-0/checkpoint.h5: expected a last line"
 check "status of a stopped run" 0 -- status stop
 holds "status of a stopped run" "checkpointed"
 before=$(epochs stop)
@@ -431,10 +455,13 @@ for _ in $(seq 1 500); do [ -d "/proc/$child" ] || break; sleep 0.01; done
 if [ -d "/proc/$child" ]; then fail "a run outlives its comparison"; kill -KILL "$child"; else ok; fi
 check "time limit" 75 "run the same command again" -- run long.yaml --out limit --max-time 0.5s train.max_steps=0
 printf 'x' | dd of=limit/bars-raw/made/seed-0/checkpoint.h5 bs=1 seek=2000 conv=notrunc 2>/dev/null
-check "damaged checkpoint" 3 "--fresh" -- run long.yaml --out limit --reproducible --progress none train.max_steps=0
+cp limit/bars-raw/made/seed-0/checkpoint.h5 broken.h5
+check "damaged checkpoint" 0 "checkpoint.h5: damaged" -- run long.yaml --out limit --reproducible --progress none
+same "what is left of it is not lost" limit/bars-raw/made/seed-0/checkpoint.h5.damaged broken.h5
+same "a run made anew ends alike" "limit/$result" "whole/$result"
 check "checkpoint of another config" 3 "--fresh" -- run long.yaml --out orphan --progress none
-check "fresh after damage" 0 -- run long.yaml --out limit --reproducible --progress none --fresh
-same "fresh ends alike" "limit/$result" "whole/$result"
+check "fresh after a checkpoint of another config" 0 -- run long.yaml --out orphan --reproducible --progress none --fresh
+same "fresh ends alike" "orphan/$result" "whole/$result"
 
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -1,6 +1,6 @@
 #include "experiments/taxon/command.h"
 #include "experiments/taxon/gather.h"
-#include "common/base/text.h"
+#include "common/store/content.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,15 +9,6 @@
 #include <unistd.h>
 
 enum { TAIL = 8192 };
-
-static bool has(const char *folder, const char *name)
-{
-    tx_text t = {0};
-    tx_text_add(&t, "%s/%s", folder, name);
-    bool there = access(t.s, F_OK) == 0;
-    tx_text_free(&t);
-    return there;
-}
 
 /* Whoever works on a run holds its lock. */
 static bool is_running(const char *folder)
@@ -49,38 +40,81 @@ static json_t *last_metrics(const char *folder)
     return all;
 }
 
-static void print_run(const char *folder)
+/* Files of the folder that are damaged or of another run; of a result or checkpoint that is, the reason in `why`. A
+ * result tells itself how the run ended. */
+static int look(const char *folder, const char **state, char why[TX_TEXT_MAX])
+{
+    tx_text result = {0}, checkpoint = {0};
+    tx_run_info r = {0};
+    int bad = 0;
+    tx_text_add(&result, "%s/result.h5", folder);
+    tx_text_add(&checkpoint, "%s/checkpoint.h5", folder);
+    bool ended = access(result.s, F_OK) == 0;
+    *state = ended ? "damaged" : "checkpointed";
+    if (!ended && access(checkpoint.s, F_OK) != 0) {
+        *state = NULL;
+    } else if ((ended ? tx_run_read(result.s, false, &r) : tx_content_verify(checkpoint.s)) != TX_OK) {
+        *state = "damaged";
+        tx_copy_text(why, TX_TEXT_MAX, tx_last_error());
+        bad = 1;
+    } else if (ended) {
+        *state = tx_run_complete(&r) ? "done" : "diverged";
+        tx_copy_text(why, TX_TEXT_MAX, r.failure);
+        tx_tell_left_out(&r);
+        bad = r.n_left_out;
+    }
+    tx_run_info_free(&r);
+    tx_text_free(&result), tx_text_free(&checkpoint);
+    return bad;
+}
+
+/* Returns how many damaged files it told of. */
+static int print_run(const char *folder)
 {
     json_t *m = last_metrics(folder);
-    const char *end = json_string_value(json_object_get(m, "end")), *why = json_string_value(json_object_get(m, "why"));
-    const char *state = is_running(folder)             ? "running"
-                        : end                          ? end
-                        : has(folder, "result.h5")     ? "done"
-                        : has(folder, "checkpoint.h5") ? "checkpointed"
-                                                       : "missing";
+    const char *end = json_string_value(json_object_get(m, "end")),
+               *said = json_string_value(json_object_get(m, "why"));
+    const char *state = NULL;
+    char why[TX_TEXT_MAX] = "";
+    int bad = 0;
+    if (is_running(folder))
+        state = "running";
+    else
+        bad = look(folder, &state, why);
+    /* Without a result only what did not reach one is worth telling. */
+    bool lost = !state || strcmp(state, "checkpointed") == 0;
+    if (lost && end && strcmp(end, "failed") == 0) {
+        state = end;
+        tx_copy_text(why, sizeof why, said ? said : "");
+    }
     const json_t *epoch = json_object_get(m, "epoch"), *score = json_object_get(m, "valid_log_likelihood");
-    printf("%-12s  %s", state, folder);
+    printf("%-12s  %s", state ? state : "missing", folder);
     if (epoch) printf("  epoch %d", (int)json_integer_value(epoch));
     if (score) printf("  valid %.2f", json_number_value(score));
-    if (why && *why) printf("  %s", why);
+    if (*why) printf("  %s", why);
     printf("\n");
     json_decref(m);
+    return bad;
 }
 
 static int run(const tx_args *a)
 {
     tx_found f;
+    int bad = 0;
     TX_TRY(tx_find_runs(a->v[0], &f));
-    for (int i = 0; i < f.n; i++) print_run(f.folder[i]);
+    for (int i = 0; i < f.n; i++) bad += print_run(f.folder[i]);
     tx_status s = f.n ? TX_OK : tx_fail(TX_ENOINPUT, "%s: holds no runs", a->v[0]);
+    if (bad) s = tx_fail(TX_EDIVERGED, "%d damaged file%s", bad, tx_plural(bad));
     tx_found_free(&f);
     return s;
 }
 
 const tx_command tx_command_status = {
     .name = "status",
-    .summary = "One line a run below a folder: done, running, checkpointed, diverged, failed or missing",
+    .summary = "One line a run below a folder: done, running, checkpointed, diverged, failed, damaged or missing",
     .usage = "DIR",
+    .detail =
+        "Exit code 0; 3 some results, checkpoints or evaluations are damaged, or evaluate another run; 66 no runs.",
     .min = 1,
     .max = 1,
     .run = run};
