@@ -283,6 +283,15 @@ if grep -q '^bars, raw.*simulated' out.txt; then fail "drawn rows are ranked"; e
 check "collect drawn rows" 0 -- collect "a b"
 if grep -q ',simulated,vae,.*,gap_mean,' "a b/compare.csv"; then ok; else fail "collect drawn rows"; fi
 
+check "a view with a map of its own" 0 -- run tiny.yaml --out mapped --progress none \
+    'datasets=[{name: ring, view: standardised, n_train: 200, n_valid: 60, n_test: 60}]' 'models=[{model: vae, latent: 2, hidden: [8]}]'
+for split in "--estimator ais" "--estimator bdmc"; do
+    check "evaluate $split there" 0 -- evaluate mapped/ring-standardised/vae/seed-0 $split -n 5 n_step=20 n_chain=2
+    if [ "$(grep -c 'nats in the unit of the view' out.txt)" = "$(grep -c 'drew itself' out.txt)" ]; then ok; else fail "$split: the unit"; fi
+done
+check "table of it" 0 -- table mapped
+holds "table of it" " in the unit of the view: a gap of"
+
 # Paired differences
 check "pairwise" 0 -- table "a b" --pairwise
 holds "pairwise" "bars, raw: counting measure, test split, 60 examples"

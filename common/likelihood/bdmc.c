@@ -1,7 +1,11 @@
 /* Bidirectional Monte Carlo (Grosse, Ghahramani & Adams 2015): on rows x that the model has drawn, with the z they came
  * from, which is an exact draw from p(z|x). Chains from the start bound log p(x) from below on average, chains back
  * from z from above, and the gap between them bounds the error of both: evidence about ais with these settings on this
- * model, and nothing about data. */
+ * model, and nothing about data.
+ *
+ * gap_mc_error is conditional on the pairs (z, x) that were drawn: it is the noise of the chains, from the jackknife
+ * errors of both sides as though they were independent given each pair. It does not hold what other z, which the chains
+ * back start from, or other x would give; gap_error, over rows, has all three. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -132,10 +132,11 @@ static void print_estimate(const tx_stored *s, const tx_estimate *e)
     bool drawn = e->split == TX_SIMULATED;
     const char *brief = tx_estimate_text(e, "brief");
     double gap = tx_estimate_setting(e, "gap_mean"), gap_error = tx_estimate_setting(e, "gap_error");
-    printf("%s on %s, %s, %s%s%zu %s, by %s%s%s:\n", s->info.label, s->info.dataset, s->info.view,
-           drawn ? "" : tx_split_name(e->split), drawn ? "" : " split, ", e->n,
-           drawn ? "rows that the model drew itself" : "examples", e->estimator, *brief ? ", " : "", brief);
-    printf("  log-likelihood %s %.4f nats", tx_kind_sign(e->kind), e->mean);
+    printf("%s on %s, %s, %s%s%zu %s%s%s, by %s%s%s:\n", s->info.label, s->info.dataset, s->info.view,
+           drawn ? "" : tx_split_name(e->split), drawn ? "" : " split, ", e->n, drawn ? "row" : "example",
+           tx_plural((long long)e->n), drawn ? " that the model drew itself" : "", e->estimator, *brief ? ", " : "",
+           brief);
+    printf("  log-likelihood %s %.4f nats%s", tx_kind_sign(e->kind), e->mean, tx_unit_words(e));
     if (isfinite(e->mean_error)) printf(", standard error %.4f over %s", e->mean_error, drawn ? "rows" : "examples");
     if (e->mc_error > 0) printf(", Monte Carlo error %.4f", e->mc_error);
     printf("\n  %s%s\n", tx_kind_words(e->kind), e->stochastic ? tx_noise_words(e->kind) : "");

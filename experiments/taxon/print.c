@@ -44,6 +44,11 @@ static const struct {
 const char *tx_kind_words(tx_kind k) { return kinds[k].meaning; }
 const char *tx_noise_words(tx_kind k) { return kinds[k].noise; }
 
+const char *tx_unit_words(const tx_estimate *e)
+{
+    return strcmp(tx_estimate_text(e, "unit"), "the view's") == 0 ? " in the unit of the view" : "";
+}
+
 static bool is_plain(const char *s)
 {
     static const char *const reserved[] = {"true", "false", "null", "yes", "no", "on", "off", "inf", "nan"};

@@ -202,15 +202,16 @@ static void tell_evidence(const tx_board_block *b, const tx_format *f, tx_text *
                         b->view, c->by, c->n_least, tx_plural((long long)c->n_least));
             if (c->n_seed > 1) tx_text_add(t, " by each of %d seeds", c->n_seed);
             if (isfinite(c->gap)) {
-                tx_text_add(t, "\n  the lower bound is %.*f and the upper bound %.*f: a gap of %.*f", d, c->mean, d,
-                            c->mean + c->gap, d, c->gap);
+                tx_text_add(t, "\n  the lower bound is %.*f and the upper bound %.*f%s: a gap of %.*f", d, c->mean, d,
+                            c->mean + c->gap, tx_unit_words(c->first), d, c->gap);
                 if (c->gap_error > 0) tx_text_add(t, " %s%s%s %.*f", f->math, f->plus_minus, f->math, d, c->gap_error);
                 tx_text_add(t, " nats; it speaks\n  of the estimator, not of the data.\n");
             } else {
                 tx_text_add(t,
-                            "\n  the log-likelihood is %s%s%s %.*f nats; it speaks of the estimator, not of the "
+                            "\n  the log-likelihood is %s%s%s %.*f nats%s; it speaks of the estimator, not of the "
                             "data.\n",
-                            f->math, f->sign[c->kind], f->math, tx_error_decimals(c->error), c->mean);
+                            f->math, f->sign[c->kind], f->math, tx_error_decimals(c->error), c->mean,
+                            tx_unit_words(c->first));
             }
         }
 }
