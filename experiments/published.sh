@@ -45,12 +45,12 @@ while IFS=$'\t' read -r row config run estimate estimator options _; do
   fi
   folder="$out/$config/$run/seed-0"
   [ -e "$folder/result.h5" ] || { echo "$row: no result of $run" >&2; failed=1; continue; }
-  if [ "$estimator" != - ] && [ ! -e "$folder/evaluation-$estimator.h5" ]; then
+  if [ "$estimator" != - ]; then # what was made with these options is kept
     [ "$options" = - ] && options=
     # shellcheck disable=SC2086 # options are words
     "$taxon" evaluate "$folder/result.h5" --estimator "$estimator" "${threads[@]}" $options || { stop_if_asked $?; failed=1; continue; }
   fi
-  if [ "$estimator" = ais ] && [ ! -e "$folder/evaluation-bdmc.h5" ]; then # how far ais may be off on this model
+  if [ "$estimator" = ais ]; then # how far ais may be off on this model
     "$taxon" evaluate "$folder/result.h5" --estimator bdmc "${threads[@]}" n_example=20 || { stop_if_asked $?; failed=1; }
   fi
   echo "$row: $estimate of $run"

@@ -248,6 +248,23 @@ mv "$run/evaluation-elbo_33.h5" two-threads.h5
 check "evaluate on one thread" 0 -- evaluate "$run" --estimator elbo --name elbo_33 --threads 1 n_repeat=33
 content() { h5dump -a content_sha256 "$1" | grep '(0)'; }
 if [ "$(content two-threads.h5)" = "$(content "$run/evaluation-elbo_33.h5")" ]; then ok; else fail "evaluations of 1 and 2 threads differ"; fi
+touch -d '2001-01-01' "$run/evaluation-elbo_33.h5"
+cp out.txt made.txt
+check "evaluate again" 0 -- evaluate "$run" --estimator elbo --name elbo_33 n_repeat=33
+holds "evaluate again" "kept, made with the same settings: $run/evaluation-elbo_33.h5"
+if [ "$(head -n -1 out.txt)" = "$(head -n -1 made.txt)" ]; then ok; else fail "what is kept is told as when it was made"; fi
+old() { [ "$(stat -c %Y "$1")" -lt 1000000000 ]; }
+if old "$run/evaluation-elbo_33.h5"; then ok; else fail "an evaluation with the same settings is kept"; fi
+check "evaluate again, afresh" 0 -- evaluate "$run" --estimator elbo --name elbo_33 --fresh n_repeat=33
+if old "$run/evaluation-elbo_33.h5"; then fail "--fresh evaluates again"; else ok; fi
+for change in "n_repeat=34" "n_repeat=33 -n 50"; do
+    touch -d '2001-01-01' "$run/evaluation-elbo_33.h5"
+    check "evaluate with $change" 0 -- evaluate "$run" --estimator elbo --name elbo_33 $change
+    if old "$run/evaluation-elbo_33.h5"; then fail "other settings replace an evaluation: $change"; else ok; fi
+done
+printf x >>"$run/evaluation-elbo_33.h5"
+check "evaluate over what is damaged" 0 "replaced: $run/evaluation-elbo_33.h5: " -- evaluate "$run" --estimator elbo --name elbo_33 n_repeat=33
+if [ "$(content two-threads.h5)" = "$(content "$run/evaluation-elbo_33.h5")" ]; then ok; else fail "an evaluation made again differs"; fi
 check "evaluate with an unknown estimator" 64 "did you mean 'elbo'" -- evaluate "$run" --estimator elbow
 check "evaluate with an unknown key" 78 "command line" -- evaluate "$run" --estimator elbo n_smaple=3
 check "table with later evaluations" 0 -- table "a b"

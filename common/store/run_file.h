@@ -54,6 +54,10 @@ const char *tx_sample_unit(const tx_view *v);
 /** evaluation-NAME.h5: estimates made later of a finished run, beside it. `run_sha256`: content of the run it evaluates. */
 tx_status tx_evaluation_write(const char *path, const char *run_sha256, const json_t *config, int n, const tx_estimate e[]);
 
+/** With what such a file was made: what was given to tx_evaluation_write, to be released by the caller. TX_ENOINPUT: there
+ *  is none; TX_EDATA: it is damaged, or evaluates another run. */
+tx_status tx_evaluation_config(const char *path, const char *run_sha256, json_t **config);
+
 /** What is read back of a run file: checked by its trailer before it is opened. Owned: tx_run_info_free. */
 typedef struct tx_run_info {
     char    path[TX_TEXT_MAX];

@@ -209,16 +209,29 @@ static int is_evaluation(const struct dirent *d)
 
 static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
 
+static tx_status open_evaluation(tx_h5 **f, const char *path, const char *run_sha256)
+{
+    char sha256[TX_SHA256_TEXT];
+    TX_TRY(tx_h5_open(f, path, TX_SCHEMA_EVALUATION));
+    need_text(*f, "/", "run_sha256", sha256, sizeof sha256);
+    if ((*f)->status == TX_OK && strcmp(sha256, run_sha256) != 0)
+        (*f)->status = tx_fail(TX_EDATA, "%s: evaluates another run (%.12s, not %.12s)", path, sha256, run_sha256);
+    return (*f)->status == TX_OK ? TX_OK : tx_h5_close(*f);
+}
+
+tx_status tx_evaluation_config(const char *path, const char *run_sha256, json_t **config)
+{
+    tx_h5 *f;
+    TX_TRY(open_evaluation(&f, path, run_sha256));
+    *config = json_of(f, "/config/json", tx_h5_get_string(f, "/config/json"));
+    return tx_h5_close(f);
+}
+
 static tx_status read_evaluation(const char *path, bool arrays, tx_run_info *r)
 {
     tx_h5 *f;
-    TX_TRY(tx_h5_open(&f, path, TX_SCHEMA_EVALUATION));
-    char sha256[TX_SHA256_TEXT];
+    TX_TRY(open_evaluation(&f, path, r->content_sha256));
     int before = r->n_estimate;
-    need_text(f, "/", "run_sha256", sha256, sizeof sha256);
-    if (f->status == TX_OK && strcmp(sha256, r->content_sha256) != 0)
-        f->status = tx_fail(TX_EDATA, "%s: evaluates another run (%.12s, not %.12s): left out", path, sha256,
-                            r->content_sha256);
     if (f->status == TX_OK) read_estimates(f, arrays, r);
     if (f->status != TX_OK)
         while (r->n_estimate > before) tx_estimate_free(&r->estimate[--r->n_estimate]);

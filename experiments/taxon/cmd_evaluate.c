@@ -24,7 +24,10 @@ typedef struct request {
     tx_split split;
     int n_example, threads;
     tx_progress *progress;
+    bool fresh;
     char folder[TX_TEXT_MAX], doing[TX_TEXT_MAX];
+    tx_text path;
+    json_t *stored; /* the file's config */
 } request;
 
 static tx_status read_options(const tx_args *a, request *q)
@@ -79,6 +82,7 @@ static tx_status read_request(const tx_args *a, request *q)
         return tx_fail(TX_EUSAGE,
                        "evaluate: --name: '%s' is the name of another estimator than %s: choose one of your own",
                        q->name, q->ops->name);
+    q->fresh = tx_args_on(a, "fresh");
     TX_TRY(read_split(a, q));
     TX_TRY(tx_args_int(a, "examples", 1, INT_MAX, 0, &q->n_example));
     TX_TRY(tx_args_int(a, "threads", 1, MAX_THREADS, tx_cores(), &q->threads));
@@ -150,28 +154,42 @@ static void print_estimate(const tx_stored *s, const tx_estimate *e)
         printf("  evaluated is not the model itself but %s\n", e->evaluated_model);
 }
 
-static tx_status write_file(const tx_stored *s, const request *q, const tx_estimate *e)
+/* Where it goes and with what it is made. */
+static void name_file(request *q)
 {
-    tx_text path = {0};
     bool other = !q->ops->simulates && q->split != TX_TEST; /* beside the test split's, not over it */
-    tx_text_add(&path, "%s/evaluation-%s%s%s.h5", q->folder, q->name, other ? "-" : "",
+    tx_text_add(&q->path, "%s/evaluation-%s%s%s.h5", q->folder, q->name, other ? "-" : "",
                 other ? tx_split_name(q->split) : "");
-    json_t *config = json_pack("{ss, ss, ss, si, so}", "estimator", q->ops->name, "name", q->name, "split",
-                               tx_split_name(q->split), "n_example", q->n_example, "options",
-                               tx_options_json(q->ops->options, q->config));
-    tx_status status = tx_evaluation_write(path.s, s->info.content_sha256, config, 1, e);
-    if (!status) {
-        print_estimate(s, e);
-        printf("stored in %s\n", path.s);
-    }
-    tx_text_free(&path);
+    q->stored = json_pack("{ss, ss, ss, si, so}", "estimator", q->ops->name, "name", q->name, "split",
+                          tx_split_name(q->split), "n_example", q->n_example, "options",
+                          tx_options_json(q->ops->options, q->config));
+}
+
+static tx_status tell(const tx_stored *s, const request *q, const tx_estimate *e, const char *what)
+{
+    print_estimate(s, e);
+    printf("%s %s\n", what, q->path.s);
+    return TX_OK;
+}
+
+/* What is there of the same run, made with the same settings; NULL where it would be another number. */
+static const tx_estimate *find_same(const tx_stored *s, const request *q)
+{
+    json_t *config = NULL;
+    char difference[TX_TEXT_MAX];
+    tx_status status = tx_evaluation_config(q->path.s, s->info.content_sha256, &config);
+    bool same = !status && !tx_json_differ(config, q->stored, difference, sizeof difference);
+    if (status && status != TX_ENOINPUT) fprintf(stderr, "taxon: replaced: %s\n", tx_last_error());
     json_decref(config);
-    return status;
+    return same ? tx_run_estimate(&s->info, q->split, q->name) : NULL;
 }
 
 static tx_status evaluate(const tx_stored *s, request *q)
 {
     TX_TRY(check(s, q));
+    name_file(q);
+    const tx_estimate *same = q->fresh ? NULL : find_same(s, q);
+    if (same) return tell(s, q, same, "kept, made with the same settings:");
     snprintf(q->doing, sizeof q->doing, "%s of %s", q->name, s->info.label);
     tx_estimate e;
     TX_TRY(tx_runner_estimate(q->ops, q->config, q->name, s->set, q->split, q->n_example, s->info.seed, on_progress, q,
@@ -179,7 +197,8 @@ static tx_status evaluate(const tx_stored *s, request *q)
     tx_progress_free(q->progress);
     q->progress = NULL;
     tx_stop_watch(false); /* what is left takes no time: it is finished, whatever comes */
-    tx_status status = write_file(s, q, &e);
+    tx_status status = tx_evaluation_write(q->path.s, s->info.content_sha256, q->stored, 1, &e);
+    if (!status) status = tell(s, q, &e, "stored in");
     tx_estimate_free(&e);
     return status;
 }
@@ -197,6 +216,8 @@ static int run(const tx_args *a)
     if (!status) status = evaluate(s, &q);
     tx_stored_close(s);
     tx_progress_free(q.progress);
+    tx_text_free(&q.path);
+    json_decref(q.stored);
     free(q.config);
     return status;
 }
@@ -206,6 +227,7 @@ static const tx_flag flags[] = {
     {"name", 0, "LABEL", "under which it is stored and shown (the estimator's name)"},
     {"split", 's', "SPLIT", "train, valid or test (test)"},
     {"examples", 'n', "N", "only the first N rows; of rows that an estimator draws itself: how many"},
+    {"fresh", 0, NULL, "evaluate again where a file made with the same settings is there"},
     {"threads", 't', "N", "threads (one a core)"},
     {"progress", 0, "MODE", "auto, bar, plain or none; on standard error"},
     {0},
@@ -214,10 +236,11 @@ const tx_command tx_command_evaluate = {
     .name = "evaluate",
     .summary = "Another likelihood of a finished run, stored beside it as evaluation-LABEL[-SPLIT].h5",
     .usage = "RUN --estimator NAME [key=value ...]",
-    .detail = "key=value sets an option of the estimator: `taxon show NAME` lists them. The same label again, on\n"
-              "the same split, replaces the file; two settings of one estimator have two labels: --name iwae_5000 "
-              "n_importance=5000.\n"
-              "Exit code 0; 75 or 130 stopped, nothing written; 64 usage; 65, 66 run or data; 78 does not apply.",
+    .detail =
+        "key=value sets an option of the estimator: `taxon show NAME` lists them. The same label again, on\n"
+        "the same split, keeps a file that was made with the same settings and replaces any other; two settings of\n"
+        "one estimator have two labels: --name iwae_5000 n_importance=5000.\n"
+        "Exit code 0; 75 or 130 stopped, nothing written; 64 usage; 65, 66 run or data; 78 does not apply.",
     .flags = flags,
     .min = 1,
     .max = -1,
