@@ -1,0 +1,155 @@
+/* The workloads of `taxon bench`: what their floors count, against counts by hand, and that each of them runs. No time
+ * is judged here. */
+#include <stdlib.h>
+#include "common/tensor/parallel.h"
+#include "experiments/bench/bench.h"
+#include "tests/support/check.h"
+
+/* Counts by hand: operations of one row, and weights. A row of an estimator is one pass through the model. */
+static const struct {
+    const char *name, *phase;
+    double flops, parameters;
+} by_hand[] = {
+    /* first layer 2 products, the others 3; 784-500-40 and, with a gradient for z, 20-500-784 */
+    {"vae-500-20", "train", 2 * (2 * 392000 + 3 * 20000 + 3 * 10000 + 3 * 392000), 815824},
+    {"vae-500-20", "sample", 2 * (10000 + 392000), 815824},
+    /* G: 2, 3, 3; D: 3 forward, 2 for weights, 3 for inputs but of the first layer 1 */
+    {"gan-1200", "train", 2 * (2 * 120000 + 3 * 1440000 + 3 * 940800 + 6 * 940800 + 8 * 1440000 + 8 * 1200), 4888385},
+    {"gan-1200", "sample", 2 * (120000 + 1440000 + 940800), 4888385},
+    {"nice-4x5x1000", "train", 2 * (11 * 392000 + 12 * 4000000.0 + 12 * 392000), 19158352},
+    {"nice-4x5x1000", "sample", 2 * 4 * (392000 + 4000000 + 392000), 19158352},
+    {"made-500", "train", 2 * (2 * 392000 + 3 * 392000), 785284},
+    {"made-500", "sample", 784 * 500 * 2, 785284},
+    {"nade-500", "train", 2 * (2 * 0.13 * 392000 + 3 * 392000), 785284},
+    {"nade-500", "sample", 2 * (0.13 * 392000 + 392000), 785284},
+    {"fvbn-logistic", "train", 2 * 2 * 784 * 784, 615440},
+    {"parzen-10000", "evaluate", 2 * (100 + 39200 + 7840000), 0},
+    {"iwae-50", "evaluate", 2 * (10000 + 40000 + 156800 + (156800 + 40000 + 20000) / 50.0), 0},
+    {"ais-1000", "evaluate", 2 * 2 * (10000 + 40000 + 156800), 0},
+};
+
+static void test_flops(void)
+{
+    size_t n = 0;
+    for (const tx_workload *w = tx_workloads; w->name; w++, n++) {
+        CHECK_TRUE(n < TX_LEN(by_hand));
+        if (n == TX_LEN(by_hand)) return;
+        CHECK_TEXT(w->name, by_hand[n].name);
+        CHECK_TEXT(tx_bench_phase_name(w), by_hand[n].phase);
+        CHECK_NEAR(tx_bench_flops(w, 1), by_hand[n].flops, 1e-6);
+        CHECK_NEAR(tx_bench_flops(w, 2385), 2385 * by_hand[n].flops, 1);
+    }
+    CHECK_INT(n, TX_LEN(by_hand));
+}
+
+static void test_models_are_there(void)
+{
+    for (const tx_workload *w = tx_workloads; w->name; w++) {
+        int i = 0;
+        while (tx_model_list[i] && strcmp(tx_model_list[i]->name, w->model) != 0) i++;
+        CHECK_TRUE(tx_model_list[i] != NULL);
+    }
+}
+
+static int watched;
+static void watch(void *ctx, double share)
+{
+    (void)ctx, (void)share;
+    watched++;
+}
+
+/* The same work on fewer rows. */
+static tx_workload smaller(const tx_workload *w, tx_bench_data *data)
+{
+    static const struct {
+        const char *estimator, *settings;
+    } few[] = {{"parzen", "{n_sample: 150, n_sigma: 1, n_valid: 1}"},
+               {"iwae", "{n_importance: 3}"},
+               {"ais", "{n_step: 5, n_chain: 2, n_leapfrog: 2, n_pilot: 1}"}};
+    tx_workload s = *w;
+    *data = *w->data;
+    data->n_test = 60, data->n_train = 100;
+    s.data = data, s.batch = 17;
+    for (size_t i = 0; i < TX_LEN(few); i++)
+        if (w->estimator && strcmp(w->estimator, few[i].estimator) == 0) s.settings = few[i].settings;
+    return s;
+}
+
+static void check_result(const tx_workload *w, size_t k, const tx_bench_result *r)
+{
+    bool estimates = w->estimator != NULL, trains = strcmp(tx_bench_phase_name(w), "train") == 0;
+    CHECK_TRUE(r->n >= (estimates ? 1 : 5));
+    CHECK_INT(r->growths, 0);
+    CHECK_TRUE(r->median > 0 && r->floor > 0 && r->gemm_rate > 0 && r->copy_rate > 0);
+    CHECK_TRUE((r->units > 0) == (r->unit_rate > 0));
+    CHECK_NEAR(r->flops, r->rows * by_hand[k].flops, 1e-6 * r->flops);
+    CHECK_NEAR(r->floor,
+               r->flops / r->gemm_rate + r->bytes / r->copy_rate + (r->units > 0 ? r->units / r->unit_rate : 0),
+               1e-9 * r->floor);
+    if (estimates) return;
+    CHECK_INT(r->rows, 17);
+    CHECK_INT(r->parameters, by_hand[k].parameters);
+    if (trains) /* Adam: reads four numbers a weight and writes three; a pixel is read as a byte and written as a number
+                 */
+        CHECK_NEAR(r->bytes, 7 * sizeof(real) * r->parameters + 17 * 784 * (sizeof(real) + 1), 0.5);
+    else
+        CHECK_NEAR(r->bytes, sizeof(real) * (r->parameters + 17 * 784), 0.5);
+}
+
+/* Rows that estimators pass through the model: 150 kernels; 17 x 3 weights; chains 17 x 2 of 1 + 4 x 2 gradients, and
+ * those of the pilot on one row. */
+static void check_estimator_rows(const tx_workload *w, const tx_bench_result *r)
+{
+    if (strcmp(w->estimator, "parzen") == 0) CHECK_INT(r->rows, 150);
+    if (strcmp(w->estimator, "iwae") == 0) CHECK_INT(r->rows, 51);
+    if (strcmp(w->estimator, "ais") == 0) CHECK_TRUE(r->rows > 17 * 2 * 9 && r->rows < 17 * 2 * 9 + 2 * 2 * 200);
+}
+
+static void test_runs(void)
+{
+    tx_threads_set(2);
+    for (size_t k = 0; tx_workloads[k].name; k++) {
+        tx_bench_data data;
+        tx_bench_result r;
+        tx_workload w = smaller(&tx_workloads[k], &data);
+        watched = 0;
+        CHECK_OK(tx_bench_run(&w, 1e-3, watch, NULL, &r));
+        CHECK_TRUE(watched >= (int)r.n);
+        check_result(&w, k, &r);
+        if (w.estimator) check_estimator_rows(&w, &r);
+    }
+    tx_threads_set(1);
+}
+
+static void test_failures_pass(void)
+{
+    tx_bench_result r;
+    tx_bench_data data;
+    tx_workload w = smaller(&tx_workloads[0], &data);
+    w.settings = "{optimizer: sgd, learning_rate: 1e12}";
+    CHECK_INT(tx_bench_run(&w, 1, watch, NULL, &r), TX_EDIVERGED);
+    w.settings = "{learning_rat: 1}";
+    CHECK_INT(tx_bench_run(&w, 1, watch, NULL, &r), TX_ECONFIG);
+    CHECK_HAS(tx_last_error(), "did you mean 'learning_rate'");
+    w.options = "{latent: 0}";
+    CHECK_INT(tx_bench_run(&w, 1, watch, NULL, &r), TX_ECONFIG);
+}
+
+static void test_rates(void)
+{
+    CHECK_TRUE(tx_bench_gemm_rate(65, 7, 64, 0) > 0);
+    CHECK_TRUE(tx_bench_copy_rate(1, 0) > 0 && tx_bench_copy_rate(1000001, 0) > 0);
+    CHECK_TRUE(tx_bench_unit_rate(0) > 0);
+}
+
+int main(void)
+{
+    static const tx_test tests[] = {
+        {"operations as counted by hand", test_flops},
+        {"models are there", test_models_are_there},
+        {"every workload runs", test_runs},
+        {"failures pass", test_failures_pass},
+        {"rates", test_rates},
+    };
+    return tx_run_tests("bench", tests, TX_LEN(tests));
+}
