@@ -63,7 +63,7 @@ tx_status tx_bench_run(const tx_workload *w, double seconds, void (*watch)(void 
                        tx_bench_result *out);
 
 /** Rates at the number of threads that is set: the best of several within `seconds`, of 2 m n k operations, bytes read and
- *  written, sigmoids. */
+ *  written in place (so many in one pass), sigmoids. */
 double tx_bench_gemm_rate(size_t m, size_t n, size_t k, double seconds);
 double tx_bench_copy_rate(size_t bytes, double seconds);
 double tx_bench_unit_rate(double seconds);
