@@ -91,7 +91,9 @@ static void fill_mask(const tx_arnet_spec *s, int index, tx_arnet_mask *m)
         m->unit[l] = tx_alloc(width(s, l), sizeof *m->unit[l]);
         m->upto[l] = tx_alloc(s->dim + 1, sizeof *m->upto[l]);
         sort_units(s->dim, width(s, l), m->degree[l], m->unit[l], m->upto[l]);
+        m->stairs[l] = tx_stairs_new(width(s, l), m->degree[l], width(s, l + 1), m->degree[l + 1]);
     }
+    if (s->direct) m->stairs[end] = tx_stairs_new(s->dim, m->degree[0], width(s, end), m->degree[end]);
 }
 
 static const char *named(char buf[TX_NAME_MAX], const char *fmt, const char *end, int i)
@@ -152,8 +154,10 @@ void tx_arnet_init(const tx_arnet *a, tx_model *m)
 void tx_arnet_free(tx_arnet *a)
 {
     for (int k = 0; k < a->spec.n_mask; k++)
-        for (int l = 0; l <= last(&a->spec); l++)
+        for (int l = 0; l <= last(&a->spec); l++) {
             free(a->mask[k].degree[l]), free(a->mask[k].unit[l]), free(a->mask[k].upto[l]);
+            tx_stairs_free(a->mask[k].stairs[l]);
+        }
     free(a->mask);
 }
 
@@ -190,24 +194,39 @@ static void mask_vjp(tx_tape *t, tx_var y, tx_var dy, const bool want[], tx_var 
 
 static const tx_op mask_op = {"degree_mask", 1, mask_eval, mask_vjp};
 
-static tx_var masked(const tx_arnet *a, tx_tape *t, int mask, tx_param w, int from, int to)
+static tx_var masked(const tx_arnet *a, tx_tape *t, int mask, tx_var w, int from, int to)
 {
-    tx_var v = tx_params_var(a->net, w);
     tx_attr attr = {.p = &a->mask[mask], .n = (size_t)from, .n2 = (size_t)to};
-    return tx_apply(t, &mask_op, v->v.shape, &v, attr);
+    return tx_apply(t, &mask_op, w->v.shape, &w, attr);
+}
+
+/** act(x (w * mask) + b) from one level to another. */
+static tx_var layer(const tx_arnet *a, tx_tape *t, int mask, tx_var x, tx_param w, tx_param b, int from, int to,
+                    tx_act act)
+{
+    const tx_stairs *s = a->mask[mask].stairs[from];
+    tx_var weight = tx_params_var(a->net, w), bias = tx_params_var(a->net, b);
+    return s ? tx_stairs_dense(t, s, x, weight, bias, act)
+             : tx_dense(t, x, masked(a, t, mask, weight, from, to), bias, act);
+}
+
+static tx_var direct(const tx_arnet *a, tx_tape *t, int mask, tx_var x, tx_param w)
+{
+    int end = last(&a->spec);
+    const tx_stairs *s = a->mask[mask].stairs[end];
+    tx_var weight = tx_params_var(a->net, w);
+    return s ? tx_stairs_dense(t, s, x, weight, NULL, TX_LINEAR)
+             : tx_matmul(t, x, false, masked(a, t, mask, weight, 0, end), false);
 }
 
 void tx_arnet_apply(const tx_arnet *a, tx_tape *t, int mask, tx_var x, tx_var out[])
 {
     const tx_arnet_spec *s = &a->spec;
     tx_var h = x;
-    for (int l = 0; l < s->hidden.n; l++)
-        h = tx_dense(t, h, masked(a, t, mask, a->w[l], l, l + 1), tx_params_var(a->net, a->b[l]), s->act);
+    for (int l = 0; l < s->hidden.n; l++) h = layer(a, t, mask, h, a->w[l], a->b[l], l, l + 1, s->act);
     for (int k = 0; k < s->n_head; k++) {
-        tx_var w = masked(a, t, mask, a->head_w[k], s->hidden.n, last(s));
-        out[k] = tx_dense(t, h, w, tx_params_var(a->net, a->head_b[k]), TX_LINEAR);
-        if (s->direct)
-            out[k] = tx_add(t, out[k], tx_matmul(t, x, false, masked(a, t, mask, a->direct[k], 0, last(s)), false));
+        out[k] = layer(a, t, mask, h, a->head_w[k], a->head_b[k], s->hidden.n, last(s), TX_LINEAR);
+        if (s->direct) out[k] = tx_add(t, out[k], direct(a, t, mask, x, a->direct[k]));
     }
 }
 

@@ -8,6 +8,7 @@
 #ifndef TX_MODELS_ARNET_H
 #define TX_MODELS_ARNET_H
 #include "common/model/model.h"
+#include "common/tensor/staircase.h"
 #include "models/fvbn/loops.h"
 
 enum { TX_ARNET_HIDDEN = 8, TX_ARNET_LEVELS = TX_ARNET_HIDDEN + 2, TX_ARNET_HEADS = 3, TX_ARNET_MASKS = 256 };
@@ -32,6 +33,8 @@ typedef struct tx_arnet_mask {
     real *degree[TX_ARNET_LEVELS];   /**< of each unit */
     uint32_t *unit[TX_ARNET_LEVELS]; /**< units by rising degree; not for outputs */
     uint32_t *upto[TX_ARNET_LEVELS]; /**< [dim+1]: how many units have at most this degree; not for outputs */
+    tx_stairs *stairs[TX_ARNET_LEVELS]; /**< from each level to the next, and at the last one from inputs to outputs; NULL
+                                             where degrees do not rise with the units */
 } tx_arnet_mask;
 
 typedef struct tx_arnet {
