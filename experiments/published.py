@@ -41,6 +41,25 @@ def bdmc(folder):
     return [f"BDMC gap on simulated data {s['gap_mean']:.3f} +- {s['gap_error']:.3f}"]
 
 
+def beside(folder):
+    """How far ais, on a part of the rows, is above a bound that was evaluated on all: the bound's mean on the same rows."""
+    with h5py.File(f"{folder}/evaluation-ais.h5") as f:
+        ais, example = (f[f"likelihood/test/ais/{name}"][()] for name in ("log_likelihood", "example"))
+    for file, name in (("evaluation-iwae.h5", "iwae"), ("result.h5", "elbo")):
+        if not os.path.exists(f"{folder}/{file}"):
+            continue
+        with h5py.File(f"{folder}/{file}") as f:
+            if f"likelihood/test/{name}" not in f:
+                continue
+            bound = f[f"likelihood/test/{name}/log_likelihood"][()]
+        if len(bound) <= max(example) or len(bound) == len(ais):
+            continue
+        above = ais - bound[example]
+        error = above.std(ddof=1) / len(above) ** 0.5
+        return [f"{name} of the same {len(above)} rows {bound[example].mean():.2f}, ais above it by {above.mean():.2f} +- {error:.2f}"]
+    return []
+
+
 def entry(row, results):
     folder = f"{results}/{row['config']}/{row['run']}/seed-0"
     ll, root, seconds, prefix = find(folder, row)
@@ -59,7 +78,8 @@ def entry(row, results):
     if ll["mc_error"] > 0:
         remarks.append(f"Monte Carlo error {ll['mc_error']:.3f}")
     if row["estimate"] == "ais":
-        remarks += [f"{settings['n_step']} steps, {settings['n_chain']} chains", f"acceptance {settings['mean_acceptance']:.2f}"] + bdmc(folder)
+        remarks += [f"{settings['n_step']} steps, {settings['n_chain']} chains", f"acceptance {settings['mean_acceptance']:.2f}"]
+        remarks += beside(folder) + bdmc(folder)
     if row["estimate"] == "iwae":
         remarks.append(f"k = {settings['n_importance']}")
     epochs = int(root["epochs"])
