@@ -230,11 +230,31 @@ static void step_to(size_t i, double step) { set_state(0, i, state_of(0, i) * (1
 
 static const real LR = (real)0.0271, GSCALE = (real)0.731, DECAY = (real)0.173;
 
-static void run_sgd(size_t n, size_t d) { tx_sgd_update(n * d, LR, GSCALE, DECAY, (real)0.9, false, A, O[1], O[0]); }
-static void run_nesterov(size_t n, size_t d)
+/* One step along `g`; are all of its elements finite? */
+static bool sgd_along(size_t len, const real *g)
 {
-    tx_sgd_update(n * d, LR, GSCALE, DECAY, (real)0.9, true, A, O[1], O[0]);
+    return tx_sgd_update(len, LR, GSCALE, DECAY, (real)0.9, false, g, O[1], O[0]);
 }
+static bool nesterov_along(size_t len, const real *g)
+{
+    return tx_sgd_update(len, LR, GSCALE, DECAY, (real)0.9, true, g, O[1], O[0]);
+}
+static bool rmsprop_along(size_t len, const real *g)
+{
+    return tx_rmsprop_update(len, LR, GSCALE, DECAY, (real)0.99, (real)1e-3, (real)0.5, g, O[1], O[2], O[0]);
+}
+static bool adagrad_along(size_t len, const real *g)
+{
+    return tx_adagrad_update(len, LR, GSCALE, DECAY, (real)1e-3, g, O[1], O[0]);
+}
+static bool adam_along(size_t len, const real *g)
+{
+    return tx_adam_update(len, LR, GSCALE, DECAY, (real)0.9, (real)0.99, (real)1e-3, (real)0.271, (real)0.0297, g, O[1],
+                          O[2], O[0]);
+}
+
+static void run_sgd(size_t n, size_t d) { CU_ASSERT(sgd_along(n * d, A)); }
+static void run_nesterov(size_t n, size_t d) { CU_ASSERT(nesterov_along(n * d, A)); }
 static void sgd(size_t len, bool nesterov)
 {
     start_optim(len, 1);
@@ -247,10 +267,7 @@ static void sgd(size_t len, bool nesterov)
 static void ref_sgd(size_t n, size_t d) { sgd(n * d, false); }
 static void ref_nesterov(size_t n, size_t d) { sgd(n * d, true); }
 
-static void run_rmsprop(size_t n, size_t d)
-{
-    tx_rmsprop_update(n * d, LR, GSCALE, DECAY, (real)0.99, (real)1e-3, (real)0.5, A, O[1], O[2], O[0]);
-}
+static void run_rmsprop(size_t n, size_t d) { CU_ASSERT(rmsprop_along(n * d, A)); }
 static void ref_rmsprop(size_t n, size_t d)
 {
     start_optim(n * d, 2);
@@ -263,7 +280,7 @@ static void ref_rmsprop(size_t n, size_t d)
     }
 }
 
-static void run_adagrad(size_t n, size_t d) { tx_adagrad_update(n * d, LR, GSCALE, DECAY, (real)1e-3, A, O[1], O[0]); }
+static void run_adagrad(size_t n, size_t d) { CU_ASSERT(adagrad_along(n * d, A)); }
 static void ref_adagrad(size_t n, size_t d)
 {
     start_optim(n * d, 1);
@@ -274,11 +291,7 @@ static void ref_adagrad(size_t n, size_t d)
     }
 }
 
-static void run_adam(size_t n, size_t d)
-{
-    tx_adam_update(n * d, LR, GSCALE, DECAY, (real)0.9, (real)0.99, (real)1e-3, (real)0.271, (real)0.0297, A, O[1],
-                   O[2], O[0]);
-}
+static void run_adam(size_t n, size_t d) { CU_ASSERT(adam_along(n * d, A)); }
 static void ref_adam(size_t n, size_t d)
 {
     start_optim(n * d, 2);
@@ -373,6 +386,34 @@ static void test_threads(void)
         }
     tx_threads_set(1);
 }
+
+/* Wherever one stands, in vectors, tails and tiles, and also where two cancel; the largest finite numbers are none. */
+static void find_bad_gradients(void)
+{
+    enum { LONG = 70001 };
+    static bool (*const along[])(size_t len, const real *g) = {sgd_along, nesterov_along, rmsprop_along, adagrad_along,
+                                                               adam_along};
+    static const size_t len[] = {1, 7, 65, LONG}, place[] = {0, 6, 64, 8191, 40009, LONG - 1};
+    static const double bad[] = {NAN, INFINITY, -INFINITY};
+    static real g[LONG];
+    const real largest = sizeof(real) == sizeof(double) ? (real)DBL_MAX : (real)FLT_MAX;
+    for (size_t k = 0; k < TX_LEN(along); k++)
+        for (size_t l = 0; l < TX_LEN(len); l++) {
+            for (size_t i = 0; i < len[l]; i++) g[i] = (real)(i % 2 ? 1 : -1) * (i % 3 ? largest : D[i]);
+            reset_outputs();
+            CU_ASSERT(along[k](len[l], g));
+            for (size_t p = 0; p < TX_LEN(place) && place[p] < len[l]; p++)
+                for (size_t b = 0; b < TX_LEN(bad); b++) {
+                    real was_finite = g[place[p]];
+                    g[place[p]] = (real)bad[b];
+                    CU_ASSERT(!along[k](len[l], g));
+                    g[place[p]] = was_finite;
+                }
+        }
+    for (size_t i = 0; i < 65; i++) g[i] = i % 2 ? -(real)INFINITY : (real)INFINITY;
+    CU_ASSERT(!adam_along(65, g));
+}
+static void test_bad_gradients(void) { on_every_isa(find_bad_gradients); }
 
 /* An element's bits are the same alone, in vectors and in tails; a row's the same alone and in a batch. */
 static void compare_places(void)
@@ -853,6 +894,7 @@ int main(void)
         {"contracts", test_contracts},
         {"every kernel against a naive loop", test_naive},
         {"1 to 4 threads, same bits", test_threads},
+        {"updates find gradients that are not finite", test_bad_gradients},
         {"same bits at every place", test_places},
         {"optional gradients", test_null_gradients},
         {"mixtures of 1 to 1024 components", test_mog_sizes},

@@ -50,6 +50,16 @@ static tx_status explode(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out)
     return tx_model_descend(m, s, 0, loss, "the toy loss");
 }
 
+/* A finite loss whose gradient is inf - inf at step 4. */
+static tx_status crack(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out)
+{
+    tx_var mu = tx_params_var(m->net[0], (tx_param){0});
+    tx_var loss = s->number == 4 ? tx_sqrt(s->tape, tx_sub(s->tape, mu, mu)) : tx_mul(s->tape, mu, mu);
+    (void)x;
+    out->n = 1, out->m[0].name = "objective", out->m[0].value = 1;
+    return tx_model_descend(m, s, 0, loss, "the toy loss");
+}
+
 static const tx_option none[] = {{0}};
 #define TOY(n, ...)                                                                                                    \
     {                                                                                                                  \
@@ -59,8 +69,9 @@ static const tx_option none[] = {{0}};
 static const tx_model_ops plain = TOY("plain", .log_prob = log_prob),
                           walker = TOY("walker", .log_prob = log_prob, .train_step = walk),
                           implicit = TOY("implicit", .train_step = walk),
-                          exploding = TOY("exploding", .train_step = explode);
-const tx_model_ops *const tx_model_list[] = {&plain, &walker, &implicit, &exploding, NULL};
+                          exploding = TOY("exploding", .train_step = explode),
+                          cracking = TOY("cracking", .log_prob = log_prob, .train_step = crack);
+const tx_model_ops *const tx_model_list[] = {&plain, &walker, &implicit, &exploding, &cracking, NULL};
 
 static void start(void)
 {
@@ -168,6 +179,33 @@ static void test_divergence(void)
     end(m, t);
 }
 
+static tx_status check_best(void *ctx, const char *name, char kind, size_t n, void *values)
+{
+    if (strcmp(name, "best_toy") != 0) return TX_OK;
+    (void)kind;
+    ++*(int *)ctx;
+    CHECK_TRUE(tx_vec_finite(n, values));
+    return TX_OK;
+}
+
+/* A gradient that is not finite ends training in its step, and the best parameters so far stay what they were. */
+static void test_broken_gradient(void)
+{
+    static const char *const settings[] = {"{epochs: 3, batch: 65}", "{epochs: 3, batch: 65, clip_norm: 1}"};
+    for (size_t i = 0; i < TX_LEN(settings); i++) {
+        tx_model *m;
+        tx_trainer *t;
+        int seen = 0;
+        CHECK_INT(train(&cracking, settings[i], &m, &t), TX_EDIVERGED);
+        CHECK_HAS(tx_last_error(), "epoch 3: step 4: the gradient of the toy loss (toy) is not finite");
+        CHECK_INT(tx_trainer_look(t).step, 4);
+        CHECK_INT(tx_trainer_look(t).best_epoch, 2);
+        CHECK_OK(tx_trainer_visit(t, check_best, &seen));
+        CHECK_INT(seen, 1);
+        end(m, t);
+    }
+}
+
 static void test_config(void)
 {
     tx_train_config c;
@@ -234,6 +272,7 @@ int main(void)
         {"training descends to the optimum", test_learns},
         {"selection, patience, limits, averages", test_selection},
         {"divergence names epoch, step and term", test_divergence},
+        {"a gradient that is not finite ends training", test_broken_gradient},
         {"train options", test_config},
         {"every optimiser can be chosen", test_default_is_the_list},
         {"spaces that do not fit are refused", test_unfit},

@@ -100,8 +100,7 @@ size_t tx_model_size(const tx_model *m)
 
 static tx_status descend(tx_model *m, tx_step *s, int net, tx_tensor grad[], const char *what)
 {
-    double norm = tx_optim_step(m->optim[net], m->net[net], grad, s->rate, s->clip_norm, s->weight_decay);
-    if (!isfinite(norm))
+    if (!tx_optim_step(m->optim[net], m->net[net], grad, s->rate, s->clip_norm, s->weight_decay))
         return tx_fail(TX_EDIVERGED, "step %llu: the gradient of %s (%s) is not finite", (unsigned long long)s->number,
                        what, tx_params_net(m->net[net]));
     return TX_OK;

@@ -151,11 +151,12 @@ void tx_isa_run(tx_loop *loop, const tx_args *a, size_t n, size_t width)
     tx_parallel(divide_up(n, p.tile), pass_tile, &p);
 }
 
-static double fold(tx_fold *f, size_t n, const real *x, const real *y)
+/* The sum of what `f` says of each tile, in their order. */
+static double fold(tx_fold *f, const tx_args *a, size_t n)
 {
     double part[TILES] = {0}, s = 0;
     if (!n) return 0;
-    pass p = {.fold = f, .args = &(tx_args){.in = {x, y}}, .n = n, .tile = tile_of(n, 1), .part = part};
+    pass p = {.fold = f, .args = a, .n = n, .tile = tile_of(n, 1), .part = part};
     size_t tiles = divide_up(n, p.tile);
     tx_parallel(tiles, pass_tile, &p);
     for (size_t i = 0; i < tiles; i++) s += part[i];
@@ -350,9 +351,12 @@ void tx_mat_logsumexp(size_t n, size_t d, const real *x, real *y)
     rows(tx_isa_now()->logsumexp, &(tx_args){.d = d, .in = {x}, .out = {y}}, n, d);
 }
 
-double tx_vec_sum(size_t len, const real *x) { return fold(tx_isa_now()->sum, len, x, NULL); }
-double tx_vec_dot(size_t len, const real *x, const real *y) { return fold(tx_isa_now()->dot, len, x, y); }
-bool tx_vec_finite(size_t len, const real *x) { return fold(tx_isa_now()->nonfinite, len, x, NULL) == 0; }
+double tx_vec_sum(size_t len, const real *x) { return fold(tx_isa_now()->sum, &(tx_args){.in = {x}}, len); }
+double tx_vec_dot(size_t len, const real *x, const real *y)
+{
+    return fold(tx_isa_now()->dot, &(tx_args){.in = {x, y}}, len);
+}
+bool tx_vec_finite(size_t len, const real *x) { return fold(tx_isa_now()->nonfinite, &(tx_args){.in = {x}}, len) == 0; }
 
 void tx_bernoulli_rows(size_t n, size_t d, const real *logit, const real *x, real *y, real *g)
 {
@@ -380,29 +384,29 @@ void tx_mog_rows(size_t n, size_t d, size_t k, const real *x, const real *logit,
          &(tx_args){.d = d, .k = k, .in = {x, logit, mean, logsd}, .out = {y, glogit, gmean, glogsd, gx}}, n, d * k);
 }
 
-void tx_sgd_update(size_t len, real lr, real gscale, real decay, real momentum, bool nesterov, const real *g,
+bool tx_sgd_update(size_t len, real lr, real gscale, real decay, real momentum, bool nesterov, const real *g,
                    real *velocity, real *w)
 {
     const tx_args a = {.in = {g}, .out = {w, velocity}, .c = {lr, gscale, decay, momentum, nesterov}};
-    tx_isa_run(tx_isa_now()->sgd, &a, len, 1);
+    return fold(tx_isa_now()->sgd, &a, len) == 0;
 }
 
-void tx_rmsprop_update(size_t len, real lr, real gscale, real decay, real rho, real eps, real momentum, const real *g,
+bool tx_rmsprop_update(size_t len, real lr, real gscale, real decay, real rho, real eps, real momentum, const real *g,
                        real *square, real *velocity, real *w)
 {
     const tx_args a = {.in = {g}, .out = {w, square, velocity}, .c = {lr, gscale, decay, rho, eps, momentum}};
-    tx_isa_run(tx_isa_now()->rmsprop, &a, len, 1);
+    return fold(tx_isa_now()->rmsprop, &a, len) == 0;
 }
 
-void tx_adagrad_update(size_t len, real lr, real gscale, real decay, real eps, const real *g, real *square, real *w)
+bool tx_adagrad_update(size_t len, real lr, real gscale, real decay, real eps, const real *g, real *square, real *w)
 {
     const tx_args a = {.in = {g}, .out = {w, square}, .c = {lr, gscale, decay, eps}};
-    tx_isa_run(tx_isa_now()->adagrad, &a, len, 1);
+    return fold(tx_isa_now()->adagrad, &a, len) == 0;
 }
 
-void tx_adam_update(size_t len, real lr, real gscale, real decay, real beta1, real beta2, real eps, real bias1,
+bool tx_adam_update(size_t len, real lr, real gscale, real decay, real beta1, real beta2, real eps, real bias1,
                     real bias2, const real *g, real *m, real *v, real *w)
 {
     const tx_args a = {.in = {g}, .out = {w, m, v}, .c = {lr, gscale, decay, beta1, beta2, eps, bias1, bias2}};
-    tx_isa_run(tx_isa_now()->adam, &a, len, 1);
+    return fold(tx_isa_now()->adam, &a, len) == 0;
 }

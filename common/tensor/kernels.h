@@ -77,13 +77,14 @@ void tx_mog_rows(size_t n, size_t d, size_t k, const real *x, const real *logit,
                  real *y, real *glogit, real *gmean, real *glogsd, real *gx);
 
 /** One fused pass of an optimiser over `len` weights; lr is the step size of this step, decay the decoupled weight decay
- *  (w -= lr decay w), gscale multiplies every gradient first (clipping). */
-void tx_sgd_update(size_t len, real lr, real gscale, real decay, real momentum, bool nesterov,
+ *  (w -= lr decay w), gscale multiplies every gradient first (clipping). False if a gradient is not finite: weights and
+ *  state are then spoilt where it stood. */
+bool tx_sgd_update(size_t len, real lr, real gscale, real decay, real momentum, bool nesterov,
                    const real *g, real *velocity, real *w);
-void tx_rmsprop_update(size_t len, real lr, real gscale, real decay, real rho, real eps, real momentum,
+bool tx_rmsprop_update(size_t len, real lr, real gscale, real decay, real rho, real eps, real momentum,
                        const real *g, real *square, real *velocity, real *w);
-void tx_adagrad_update(size_t len, real lr, real gscale, real decay, real eps, const real *g, real *square, real *w);
+bool tx_adagrad_update(size_t len, real lr, real gscale, real decay, real eps, const real *g, real *square, real *w);
 /** bias1 = 1 - beta1^t, bias2 = 1 - beta2^t. */
-void tx_adam_update(size_t len, real lr, real gscale, real decay, real beta1, real beta2, real eps,
+bool tx_adam_update(size_t len, real lr, real gscale, real decay, real beta1, real beta2, real eps,
                     real bias1, real bias2, const real *g, real *m, real *v, real *w);
 #endif

@@ -115,12 +115,15 @@ static double fold_dot(const tx_args *a, size_t from, size_t to)
     return s;
 }
 
+/* 0 for the finite, NaN for the others: so is a sum of them. */
+static inline real nonfinite(real x) { return x - x; }
+
 static double fold_nonfinite(const tx_args *a, size_t from, size_t to)
 {
     const real *x = a->in[0];
-    real bad = 0; /* x - x is 0 for the finite, NaN for the others */
+    real bad = 0;
 #pragma omp simd reduction(+ : bad)
-    for (size_t i = from; i < to; i++) bad += x[i] - x[i];
+    for (size_t i = from; i < to; i++) bad += nonfinite(x[i]);
     return bad == 0 ? 0 : 1;
 }
 
@@ -313,60 +316,72 @@ static void loop_mog(const tx_args *a, size_t from, size_t to)
     for (size_t r = from; d == 0 && r < to; r++) a->out[0][r] = 0;
 }
 
-/* Optimisers: in[0] = gradient, out[0] = weights, out[1..] = state. */
-static void loop_sgd(const tx_args *a, size_t from, size_t to)
+/* Optimisers: in[0] = gradient, out[0] = weights, out[1..] = state; the value is 0 if all gradients are finite. */
+static double fold_sgd(const tx_args *a, size_t from, size_t to)
 {
     const real *grad = a->in[0], lr = a->c[0], gscale = a->c[1], decay = a->c[0] * a->c[2], momentum = a->c[3];
     const real keep_v = a->c[4] != 0 ? momentum : 1, keep_g = a->c[4] != 0 ? 1 : 0;
     real *w = a->out[0], *velocity = a->out[1];
-#pragma omp simd
+    real bad = 0;
+#pragma omp simd reduction(+ : bad)
     for (size_t i = from; i < to; i++) {
+        bad += nonfinite(grad[i]);
         real g = gscale * grad[i], v = momentum * velocity[i] + g;
         velocity[i] = v;
         w[i] -= decay * w[i] + lr * (keep_v * v + keep_g * g);
     }
+    return bad == 0 ? 0 : 1;
 }
 
-static void loop_rmsprop(const tx_args *a, size_t from, size_t to)
+static double fold_rmsprop(const tx_args *a, size_t from, size_t to)
 {
     const real *grad = a->in[0], lr = a->c[0], gscale = a->c[1], decay = a->c[0] * a->c[2];
     const real rho = a->c[3], eps = a->c[4], momentum = a->c[5];
     real *w = a->out[0], *square = a->out[1], *velocity = a->out[2];
-#pragma omp simd
+    real bad = 0;
+#pragma omp simd reduction(+ : bad)
     for (size_t i = from; i < to; i++) {
+        bad += nonfinite(grad[i]);
         real g = gscale * grad[i], s = rho * square[i] + (1 - rho) * (g * g);
         real v = momentum * velocity[i] + g / (v_sqrt(s) + eps);
         square[i] = s;
         velocity[i] = v;
         w[i] -= decay * w[i] + lr * v;
     }
+    return bad == 0 ? 0 : 1;
 }
 
-static void loop_adagrad(const tx_args *a, size_t from, size_t to)
+static double fold_adagrad(const tx_args *a, size_t from, size_t to)
 {
     const real *grad = a->in[0], lr = a->c[0], gscale = a->c[1], decay = a->c[0] * a->c[2], eps = a->c[3];
     real *w = a->out[0], *square = a->out[1];
-#pragma omp simd
+    real bad = 0;
+#pragma omp simd reduction(+ : bad)
     for (size_t i = from; i < to; i++) {
+        bad += nonfinite(grad[i]);
         real g = gscale * grad[i], s = square[i] + g * g;
         square[i] = s;
         w[i] -= decay * w[i] + lr * (g / (v_sqrt(s) + eps));
     }
+    return bad == 0 ? 0 : 1;
 }
 
-static void loop_adam(const tx_args *a, size_t from, size_t to)
+static double fold_adam(const tx_args *a, size_t from, size_t to)
 {
     const real *grad = a->in[0], gscale = a->c[1], decay = a->c[0] * a->c[2], beta1 = a->c[3], beta2 = a->c[4];
     const real eps = a->c[5], lr1 = a->c[0] / a->c[6], unbias2 = 1 / a->c[7];
     real *w = a->out[0], *m = a->out[1], *v = a->out[2];
-#pragma omp simd
+    real bad = 0;
+#pragma omp simd reduction(+ : bad)
     for (size_t i = from; i < to; i++) {
+        bad += nonfinite(grad[i]);
         real g = gscale * grad[i];
         real mi = beta1 * m[i] + (1 - beta1) * g, vi = beta2 * v[i] + (1 - beta2) * (g * g);
         m[i] = mi;
         v[i] = vi;
         w[i] -= decay * w[i] + lr1 * mi / (v_sqrt(vi * unbias2) + eps);
     }
+    return bad == 0 ? 0 : 1;
 }
 
 /* Vectors of 64-bit lanes, and the product of the lanes' low halves, for which plain C gets no single instruction. */

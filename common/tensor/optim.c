@@ -73,29 +73,27 @@ void tx_optim_free(tx_optim *o)
 static double norm(const tx_params *p, const tx_tensor grad[])
 {
     double sum = 0;
-    for (int i = 0; i < tx_params_count(p); i++) {
-        size_t n = tx_len(tx_params_value(p, (tx_param){i}));
-        TX_REQUIRE(tx_len(grad[i]) == n, "%s: gradient of %zu values for %zu weights", tx_params_name(p, (tx_param){i}),
-                   tx_len(grad[i]), n);
-        sum += tx_vec_dot(n, grad[i].x, grad[i].x);
-    }
+    for (int i = 0; i < tx_params_count(p); i++) sum += tx_vec_dot(tx_len(grad[i]), grad[i].x, grad[i].x);
     return sqrt(sum);
 }
 
-double tx_optim_step(tx_optim *o, tx_params *p, const tx_tensor grad[], double lr, double clip_norm, double decay)
+bool tx_optim_step(tx_optim *o, tx_params *p, const tx_tensor grad[], double lr, double clip_norm, double decay)
 {
     tx_tensor block = tx_params_block(p);
     TX_REQUIRE(tx_len(block) == o->len, "%s is not the net of this optimiser", tx_params_net(p));
-    double size = norm(p, grad), gscale = clip_norm > 0 && size > clip_norm ? clip_norm / size : 1;
-    if (!isfinite(size)) return size;
+    double size = clip_norm > 0 ? norm(p, grad) : 0, gscale = size > clip_norm ? clip_norm / size : 1;
+    bool finite = true;
+    if (!isfinite(size)) return false;
     o->t++;
     for (int i = 0; i < tx_params_count(p); i++) {
         tx_tensor w = tx_params_value(p, (tx_param){i});
+        TX_REQUIRE(tx_len(grad[i]) == tx_len(w), "%s: gradient of %zu values for %zu weights",
+                   tx_params_name(p, (tx_param){i}), tx_len(grad[i]), tx_len(w));
         real *slot[TX_OPTIM_MAX_SLOTS] = {NULL};
         for (int s = 0; s < o->ops->n_slots; s++) slot[s] = o->slot[s] + (w.x - block.x);
-        o->ops->step(o->config, o->t, (real)lr, (real)gscale, (real)decay, tx_len(w), w.x, grad[i].x, slot);
+        finite &= o->ops->step(o->config, o->t, (real)lr, (real)gscale, (real)decay, tx_len(w), w.x, grad[i].x, slot);
     }
-    return size;
+    return finite;
 }
 
 uint64_t tx_optim_steps(const tx_optim *o) { return o->t; }

@@ -10,8 +10,8 @@ typedef struct tx_optim_ops {
     const char *slot_name[TX_OPTIM_MAX_SLOTS];            /**< "velocity", "second_moment": names in checkpoints */
     size_t      config_size;
     const tx_option *options;                             /**< momentum, beta1, ...; not the learning rate */
-    /** One step t = 1, 2, ... over `n` weights; see kernels.h for lr, gscale, decay. */
-    void (*step)(const void *config, uint64_t t, real lr, real gscale, real decay, size_t n, real w[], const real g[],
+    /** One step t = 1, 2, ... over `n` weights; see kernels.h for lr, gscale, decay and the result. */
+    bool (*step)(const void *config, uint64_t t, real lr, real gscale, real decay, size_t n, real w[], const real g[],
                  real *const slot[]);
 } tx_optim_ops;
 extern const tx_optim_ops *const tx_optim_list[];         /**< NULL-terminated: sgd, rmsprop, adagrad, adam */
@@ -28,9 +28,10 @@ typedef struct tx_optim tx_optim;
 tx_optim *tx_optim_new(const tx_optim_ops *ops, const void *config, const tx_params *p);
 void      tx_optim_free(tx_optim *o);                     /**< NULL is allowed */
 /** One step down `grad` (as tx_params_grad gives it). clip_norm > 0 rescales the whole net's gradient to at most that
- *  Euclidean norm (Pascanu et al. 2013); decay is decoupled weight decay. Returns the gradient's norm before clipping
- *  (NaN or inf when a gradient is not finite: then nothing is changed). */
-double    tx_optim_step(tx_optim *o, tx_params *p, const tx_tensor grad[], double lr, double clip_norm, double decay);
+ *  Euclidean norm (Pascanu et al. 2013); decay is decoupled weight decay. False if a gradient is not finite. With clipping
+ *  nothing is changed then. Without, that is found while weights are written, which saves a pass over the gradients: weights
+ *  and state are spoilt, so the caller must end there and keep neither as a checkpoint nor as the best so far. */
+bool      tx_optim_step(tx_optim *o, tx_params *p, const tx_tensor grad[], double lr, double clip_norm, double decay);
 uint64_t  tx_optim_steps(const tx_optim *o);
 void      tx_optim_set_steps(tx_optim *o, uint64_t t);    /**< for resuming */
 const tx_optim_ops *tx_optim_ops_of(const tx_optim *o);

@@ -17,12 +17,12 @@ static const tx_option options[] = {
     {.name = NULL},
 };
 
-static void step(const void *c, uint64_t t, real lr, real gscale, real decay, size_t n, real w[], const real g[],
+static bool step(const void *c, uint64_t t, real lr, real gscale, real decay, size_t n, real w[], const real g[],
                  real *const slot[])
 {
     (void)t;
     const config *o = c;
-    tx_adagrad_update(n, lr, gscale, decay, (real)o->epsilon, g, slot[0], w);
+    return tx_adagrad_update(n, lr, gscale, decay, (real)o->epsilon, g, slot[0], w);
 }
 
 const tx_optim_ops tx_optim_adagrad = {

@@ -36,13 +36,13 @@ static const tx_option options[] = {
     {.name = NULL},
 };
 
-static void step(const void *c, uint64_t t, real lr, real gscale, real decay, size_t n, real w[], const real g[],
+static bool step(const void *c, uint64_t t, real lr, real gscale, real decay, size_t n, real w[], const real g[],
                  real *const slot[])
 {
     const config *o = c;
     double bias1 = 1 - pow(o->beta1, (double)t), bias2 = 1 - pow(o->beta2, (double)t);
-    tx_adam_update(n, lr, gscale, decay, (real)o->beta1, (real)o->beta2, (real)o->epsilon, (real)bias1, (real)bias2, g,
-                   slot[0], slot[1], w);
+    return tx_adam_update(n, lr, gscale, decay, (real)o->beta1, (real)o->beta2, (real)o->epsilon, (real)bias1,
+                          (real)bias2, g, slot[0], slot[1], w);
 }
 
 const tx_optim_ops tx_optim_adam = {

@@ -34,12 +34,13 @@ static const tx_option options[] = {
     {.name = NULL},
 };
 
-static void step(const void *c, uint64_t t, real lr, real gscale, real decay, size_t n, real w[], const real g[],
+static bool step(const void *c, uint64_t t, real lr, real gscale, real decay, size_t n, real w[], const real g[],
                  real *const slot[])
 {
     (void)t;
     const config *o = c;
-    tx_rmsprop_update(n, lr, gscale, decay, (real)o->rho, (real)o->epsilon, (real)o->momentum, g, slot[0], slot[1], w);
+    return tx_rmsprop_update(n, lr, gscale, decay, (real)o->rho, (real)o->epsilon, (real)o->momentum, g, slot[0],
+                             slot[1], w);
 }
 
 const tx_optim_ops tx_optim_rmsprop = {

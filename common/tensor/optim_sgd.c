@@ -24,12 +24,12 @@ static const tx_option options[] = {
     {.name = NULL},
 };
 
-static void step(const void *c, uint64_t t, real lr, real gscale, real decay, size_t n, real w[], const real g[],
+static bool step(const void *c, uint64_t t, real lr, real gscale, real decay, size_t n, real w[], const real g[],
                  real *const slot[])
 {
     (void)t;
     const config *o = c;
-    tx_sgd_update(n, lr, gscale, decay, (real)o->momentum, o->nesterov, g, slot[0], w);
+    return tx_sgd_update(n, lr, gscale, decay, (real)o->momentum, o->nesterov, g, slot[0], w);
 }
 
 const tx_optim_ops tx_optim_sgd = {
