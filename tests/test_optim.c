@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include "common/tensor/layers.h"
 #include "common/tensor/optim.h"
+#include "common/tensor/parallel.h"
+#include "common/tensor/staircase.h"
 #include "tests/support/check.h"
 
 static const double eps = sizeof(real) == sizeof(double) ? 1e-12 : 2e-5;
@@ -36,12 +38,15 @@ static void flat(const tx_params *p, double w[N_ALL])
     }
 }
 
-static void cut(real g[N_ALL], tx_tensor grad[N_WEIGHT])
+/** The gradient of each weight, in a tape of their own. */
+static tx_tape *cut(real g[N_ALL], tx_var grad[N_WEIGHT])
 {
+    tx_tape *t = tx_tape_new(0);
     for (size_t i = 0; i < N_WEIGHT; i++) {
-        grad[i] = tx_matrix(g, size[i][0], size[i][1]);
+        grad[i] = tx_leaf(t, tx_matrix(g, size[i][0], size[i][1]));
         g += size[i][0] * size[i][1];
     }
+    return t;
 }
 
 /** Gradient of step t: random, of very different sizes from weight to weight, sometimes 0. */
@@ -137,12 +142,12 @@ static void check_rule(const rule *r, double clip, double decay)
     static scalar x[N_ALL];
     static double w[N_ALL];
     static real g[N_ALL];
-    tx_tensor grad[N_WEIGHT];
+    tx_var grad[N_WEIGHT];
     tx_params *p = net();
     tx_optim *o = make(r->optimiser, r->set, p);
     flat(p, w);
     for (int i = 0; i < N_ALL; i++) x[i] = (scalar){.w = w[i]};
-    cut(g, grad);
+    tx_tape *tape = cut(g, grad);
     for (int t = 1; t <= STEPS; t++) {
         double lr = 0.05 / t, square = 0;
         draw_gradient(t, g);
@@ -153,7 +158,7 @@ static void check_rule(const rule *r, double clip, double decay)
             r->step(&x[i], scale * (double)g[i], lr, t);
             x[i].w -= shrink;
         }
-        CHECK_TRUE(tx_optim_step(o, p, grad, lr, clip, decay));
+        CHECK_TRUE(tx_optim_step(o, p, tape, grad, lr, clip, decay));
         CHECK_INT(tx_optim_steps(o), t);
         if (t != 4) continue;
         tx_optim *next = make(r->optimiser, r->set, p);
@@ -173,6 +178,7 @@ static void check_rule(const rule *r, double clip, double decay)
     CHECK_NEAR(worst, 0, eps);
     tx_optim_free(o);
     tx_params_free(p);
+    tx_tape_free(tape);
 }
 
 static void optimisers(void)
@@ -189,20 +195,20 @@ static void bad_gradients_change_nothing_where_they_are_clipped(void)
     static double before[N_ALL], after[N_ALL];
     static real g[N_ALL];
     static const double bad[] = {NAN, INFINITY, -INFINITY};
-    tx_tensor grad[N_WEIGHT];
-    cut(g, grad);
+    tx_var grad[N_WEIGHT];
+    tx_tape *tape = cut(g, grad);
     for (int k = 0; tx_optim_list[k]; k++)
         for (size_t b = 0; b < TX_LEN(bad); b++) {
             tx_params *p = net();
             tx_optim *o = make(tx_optim_list[k]->name, NULL, p);
             draw_gradient(1, g);
-            tx_optim_step(o, p, grad, 0.1, 1, 0.1);
+            tx_optim_step(o, p, tape, grad, 0.1, 1, 0.1);
             flat(p, before);
             double state = 0, state_after = 0;
             for (int s = 0; s < tx_optim_ops_of(o)->n_slots; s++)
                 for (size_t i = 0; i < tx_len(tx_optim_slot(o, s)); i++) state += (double)tx_optim_slot(o, s).x[i];
             g[100] = (real)bad[b];
-            CHECK_TRUE(!tx_optim_step(o, p, grad, 0.1, 1, 0.1));
+            CHECK_TRUE(!tx_optim_step(o, p, tape, grad, 0.1, 1, 0.1));
             for (int s = 0; s < tx_optim_ops_of(o)->n_slots; s++)
                 for (size_t i = 0; i < tx_len(tx_optim_slot(o, s)); i++)
                     state_after += (double)tx_optim_slot(o, s).x[i];
@@ -213,6 +219,7 @@ static void bad_gradients_change_nothing_where_they_are_clipped(void)
             tx_optim_free(o);
             tx_params_free(p);
         }
+    tx_tape_free(tape);
 }
 
 /* In whichever weight they stand, in that very step. */
@@ -220,19 +227,131 @@ static void bad_gradients_are_found_without_clipping(void)
 {
     static real g[N_ALL];
     static const int place[] = {0, 1, 63, 64, 128, 129, N_ALL - 1};
-    tx_tensor grad[N_WEIGHT];
-    cut(g, grad);
+    tx_var grad[N_WEIGHT];
+    tx_tape *tape = cut(g, grad);
     for (int k = 0; tx_optim_list[k]; k++)
         for (size_t i = 0; i < TX_LEN(place); i++) {
             tx_params *p = net();
             tx_optim *o = make(tx_optim_list[k]->name, NULL, p);
             draw_gradient(1, g);
-            CHECK_TRUE(tx_optim_step(o, p, grad, 0.1, 0, 0.1));
+            CHECK_TRUE(tx_optim_step(o, p, tape, grad, 0.1, 0, 0.1));
             g[place[i]] = (real)(i % 2 ? NAN : -INFINITY);
-            CHECK_TRUE(!tx_optim_step(o, p, grad, 0.1, 0, 0.1));
+            CHECK_TRUE(!tx_optim_step(o, p, tape, grad, 0.1, 0, 0.1));
             tx_optim_free(o);
             tx_params_free(p);
         }
+    tx_tape_free(tape);
+}
+
+/* Postponed gradients: the step is the one that the computed gradients make. */
+
+enum { WIDE = 640, TALL = 417, BATCH = 3 };
+
+/** A net with two weights that are large enough to be stepped tile by tile, one of them under a mask. */
+static tx_params *wide_net(void)
+{
+    const tx_init init = {TX_INIT_NORMAL, (real)0.05};
+    tx_params *p = tx_params_new("wide");
+    tx_params_add(p, "w0", tx_shape2(WIDE, TALL), init);
+    tx_params_add(p, "b0", tx_shape2(1, TALL), init);
+    tx_params_add(p, "w1", tx_shape2(TALL, WIDE), init);
+    tx_params_add(p, "b1", tx_shape2(1, WIDE), init);
+    tx_params_seal(p, tx_rng_root(31));
+    return p;
+}
+
+static tx_stairs *wide_stairs(void)
+{
+    real from[TALL], to[WIDE];
+    for (int i = 0; i < TALL; i++) from[i] = (real)(i / 3);
+    for (int j = 0; j < WIDE; j++) to[j] = (real)(j / 4 - 7);
+    return tx_stairs_new(TALL, from, WIDE, to);
+}
+
+/** Three steps into w[]; `bad`: a NaN in the input of the second. Returns the steps that went well. */
+static int wide_steps(bool postponed, int threads, double clip, bool bad, tx_params *p)
+{
+    static real data[BATCH * WIDE];
+    tx_threads_set(threads);
+    tx_tape *t = tx_tape_new(0);
+    tx_stairs *s = wide_stairs();
+    tx_optim *o = make("adam", NULL, p);
+    int done = 0;
+    for (int step = 0; step < 3; step++) {
+        tx_tape_reset(t);
+        tx_params_bind(p, t);
+        tx_rng_normal(tx_rng_root((uint64_t)step), 0, BATCH * WIDE, data);
+        if (bad && step == 1) data[WIDE + 300] = NAN;
+        tx_var w[4], g[4], x = tx_leaf(t, tx_matrix(data, BATCH, WIDE));
+        for (int i = 0; i < 4; i++) w[i] = tx_params_var(p, (tx_param){i});
+        tx_var y = tx_stairs_dense(t, s, tx_dense(t, x, w[0], w[1], TX_TANH), w[2], w[3], TX_SIGMOID);
+        (postponed ? tx_grad_postponed : tx_grad)(t, tx_mul(t, y, y), w, 4, g);
+        if (postponed) CU_ASSERT(!g[0]->v.x && !g[2]->v.x && g[1]->v.x);
+        if (!tx_optim_step(o, p, t, g, 0.01, clip, 0.1)) break;
+        if (postponed) CU_ASSERT((g[0]->v.x != NULL) == (clip > 0));
+        done++;
+    }
+    tx_optim_free(o);
+    tx_stairs_free(s);
+    tx_tape_free(t);
+    tx_threads_set(1);
+    return done;
+}
+
+static void postponed_gradients_make_the_same_steps(void)
+{
+    static const double clip[] = {0, 0.5};
+    for (size_t k = 0; k < TX_LEN(clip); k++) {
+        tx_params *a = wide_net(), *start = wide_net();
+        CHECK_INT(wide_steps(false, 1, clip[k], false, a), 3);
+        for (int threads = 1; threads <= 3; threads++) {
+            tx_params *b = wide_net();
+            static real first[2 * WIDE * TALL + 4096];
+            size_t n = tx_len(tx_params_block(b));
+            CHECK_INT(wide_steps(true, threads, clip[k], false, b), 3);
+            double worst = 0, moved = 0;
+            for (size_t i = 0; i < n; i++) {
+                worst = fmax(worst, fabs((double)(tx_params_block(a).x[i] - tx_params_block(b).x[i])));
+                moved = fmax(moved, fabs((double)(tx_params_block(a).x[i] - tx_params_block(start).x[i])));
+            }
+            CHECK_TRUE(moved > 0.02);
+            CHECK_NEAR(worst, 0, sizeof(real) == 4 ? 2e-3 * moved : 1e-9);
+            if (threads == 1) memcpy(first, tx_params_block(b).x, n * sizeof(real));
+            CHECK_TRUE(memcmp(first, tx_params_block(b).x, n * sizeof(real)) == 0);
+            tx_params_free(b);
+        }
+        tx_params_free(a), tx_params_free(start);
+    }
+}
+
+static void bad_postponed_gradients_are_found(void)
+{
+    for (int threads = 1; threads <= 2; threads++) {
+        tx_params *p = wide_net();
+        CHECK_INT(wide_steps(true, threads, 0, true, p), 1);
+        tx_params_free(p);
+    }
+}
+
+/** d sum (P W)^2 for P and W, P of this very step: not what it becomes when W's or P's step is done first. */
+static void a_weight_that_multiplies_a_weight_is_not_postponed(void)
+{
+    const tx_init init = {TX_INIT_NORMAL, (real)0.05};
+    tx_params *p = tx_params_new("product");
+    tx_params_add(p, "p", tx_shape2(BATCH, WIDE), init);
+    tx_params_add(p, "w", tx_shape2(WIDE, TALL), init);
+    tx_params_add(p, "b", tx_shape2(1, TALL), init);
+    tx_params_seal(p, tx_rng_root(3));
+    tx_tape *t = tx_tape_new(0);
+    tx_params_bind(p, t);
+    tx_var w[3], g[3];
+    for (int i = 0; i < 3; i++) w[i] = tx_params_var(p, (tx_param){i});
+    tx_grad_postponed(t, tx_dense(t, w[0], w[1], w[2], TX_TANH), w, 3, g);
+    CHECK_TRUE(g[0]->v.x && g[1]->v.x && g[2]->v.x);
+    tx_grad_postponed(t, tx_dense(t, tx_reshape(t, w[0], tx_shape2(ROWS, WIDE)), w[1], w[2], TX_TANH), w, 3, g);
+    CHECK_TRUE(g[1]->v.x != NULL);
+    tx_tape_free(t);
+    tx_params_free(p);
 }
 
 static void registry(void)
@@ -533,6 +652,9 @@ int main(void)
         {"optimisers follow their papers", optimisers},
         {"gradients that are not finite, clipped", bad_gradients_change_nothing_where_they_are_clipped},
         {"gradients that are not finite, not clipped", bad_gradients_are_found_without_clipping},
+        {"postponed gradients make the same steps on every number of threads", postponed_gradients_make_the_same_steps},
+        {"postponed gradients that are not finite", bad_postponed_gradients_are_found},
+        {"weights that multiply weights are not postponed", a_weight_that_multiplies_a_weight_is_not_postponed},
         {"list of optimisers", registry},
         {"schedules", schedules},
         {"names and places of weights", names_and_places},

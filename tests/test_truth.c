@@ -850,15 +850,17 @@ static void test_adam(void)
     unsigned char config[256];
     CHECK_OK(tx_test_options(adam->options, config, "{}"));
     tx_optim *o = tx_optim_new(adam, config, p);
+    tx_tape *tape = tx_tape_new(0);
     double w = 0.5, first = 0, second = 0;
     for (int t = 1; t <= (int)TX_LEN(g); t++) {
         real value = (real)g[t - 1];
         tx_tensor grad = tx_matrix(&value, 1, 1);
-        tx_optim_step(o, p, &grad, 0.03, 0, 0);
+        tx_optim_step(o, p, tape, (tx_var[]){tx_leaf(tape, grad)}, 0.03, 0, 0);
         first = 0.9 * first + 0.1 * g[t - 1], second = 0.999 * second + 0.001 * g[t - 1] * g[t - 1];
         w -= 0.03 * (first / (1 - pow(0.9, t))) / (sqrt(second / (1 - pow(0.999, t))) + 1e-8);
         CHECK_NEAR(tx_params_value(p, q).x[0], w, sizeof(real) == 8 ? 1e-12 : 1e-6);
     }
+    tx_tape_free(tape);
     tx_optim_free(o);
     tx_params_free(p);
 }

@@ -98,23 +98,28 @@ size_t tx_model_size(const tx_model *m)
     return n;
 }
 
-static tx_status descend(tx_model *m, tx_step *s, int net, tx_tensor grad[], const char *what)
+/** One step of the nets first .. first+n-1 down `loss`: they share one backward pass. */
+static tx_status descend(tx_model *m, tx_step *s, int first, int n, tx_var loss, const char *what)
 {
-    if (!tx_optim_step(m->optim[net], m->net[net], grad, s->rate, s->clip_norm, s->weight_decay))
-        return tx_fail(TX_EDIVERGED, "step %llu: the gradient of %s (%s) is not finite", (unsigned long long)s->number,
-                       what, tx_params_net(m->net[net]));
+    int count[TX_MAX_NETS], total = 0;
+    for (int i = 0; i < n; i++) total += count[i] = tx_params_count(m->net[first + i]);
+    tx_var *wrt = tx_arena_alloc(tx_tape_arena(s->tape), 2 * (size_t)total * sizeof *wrt), *grad = wrt + total;
+    for (int i = 0, k = 0; i < n; i++)
+        for (int j = 0; j < count[i]; j++) wrt[k++] = tx_params_var(m->net[first + i], (tx_param){j});
+    tx_grad_postponed(s->tape, loss, wrt, total, grad);
+    for (int i = 0; i < n; grad += count[i], i++)
+        if (!tx_optim_step(m->optim[first + i], m->net[first + i], s->tape, grad, s->rate, s->clip_norm,
+                           s->weight_decay))
+            return tx_fail(TX_EDIVERGED, "step %llu: the gradient of %s (%s) is not finite",
+                           (unsigned long long)s->number, what, tx_params_net(m->net[first + i]));
     return TX_OK;
 }
 
 tx_status tx_model_descend(tx_model *m, tx_step *s, int net, tx_var loss, const char *what)
 {
-    size_t len = tx_len(loss->v);
-    if (!tx_vec_finite(len, loss->v.x))
+    if (!tx_vec_finite(tx_len(loss->v), loss->v.x))
         return tx_fail(TX_EDIVERGED, "step %llu: %s is not finite", (unsigned long long)s->number, what);
-    int n = tx_params_count(m->net[net]);
-    tx_tensor *grad = tx_arena_alloc(tx_tape_arena(s->tape), (size_t)n * sizeof *grad);
-    tx_params_grad(m->net[net], s->tape, loss, grad);
-    return descend(m, s, net, grad, what);
+    return descend(m, s, net, 1, loss, what);
 }
 
 static tx_var score(tx_model *m, tx_tape *t, tx_score s, tx_rng r, uint64_t first, tx_var x)
@@ -123,7 +128,6 @@ static tx_var score(tx_model *m, tx_tape *t, tx_score s, tx_rng r, uint64_t firs
     return (s == TX_SCORE_BOUND ? m->ops->bound : m->ops->elbo)(m, t, r, first, x);
 }
 
-/* All nets share one backward pass: their gradients are asked for together. */
 static tx_status ascend_likelihood(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out)
 {
     tx_tape *t = s->tape;
@@ -135,18 +139,7 @@ static tx_status ascend_likelihood(tx_model *m, tx_step *s, tx_tensor x, tx_metr
     if (!isfinite(value))
         return tx_fail(TX_EDIVERGED, "step %llu: the %s is not finite", (unsigned long long)s->number,
                        m->ops->log_prob ? "log-likelihood" : "lower bound");
-
-    int count[TX_MAX_NETS], total = 0;
-    for (int i = 0; i < m->n_net; i++) total += count[i] = tx_params_count(m->net[i]);
-    tx_var *wrt = tx_arena_alloc(tx_tape_arena(t), (size_t)total * sizeof *wrt);
-    tx_var *dw = tx_arena_alloc(tx_tape_arena(t), (size_t)total * sizeof *dw);
-    tx_tensor *grad = tx_arena_alloc(tx_tape_arena(t), (size_t)total * sizeof *grad);
-    for (int i = 0, k = 0; i < m->n_net; i++)
-        for (int j = 0; j < count[i]; j++) wrt[k++] = tx_params_var(m->net[i], (tx_param){j});
-    tx_grad(t, loss, wrt, total, dw);
-    for (int k = 0; k < total; k++) grad[k] = dw[k]->v;
-    for (int i = 0, k = 0; i < m->n_net; k += count[i], i++) TX_TRY(descend(m, s, i, grad + k, "the objective"));
-    return TX_OK;
+    return descend(m, s, 0, m->n_net, loss, "the objective");
 }
 
 tx_status tx_model_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out)

@@ -28,6 +28,23 @@ tx_var tx_matmul(tx_tape *t, tx_var a, bool ta, tx_var b, bool tb)
     return tx_apply(t, &matmul, tx_shape2(m, n), (tx_var[]){a, b}, (tx_attr){.n = ta, .n2 = tb});
 }
 
+/** Rows of a' b. */
+static void weight_rows(tx_var y, size_t from, size_t to, real *out)
+{
+    tx_tensor a = y->in[0]->v, b = y->in[1]->v;
+    size_t in = tx_cols(a), width = tx_cols(b);
+    tx_gemm_serial(true, false, to - from, width, tx_rows(a), 1, a.x + from, in, b.x, width, 0, out, width);
+}
+
+/** The gradient x' dz of a weight is large and is used once, by an optimiser; but not postponed where x is itself a
+ *  parameter that the same step changes. */
+static tx_var weight_gradient(tx_tape *t, tx_var x, bool x_wanted, tx_var dz)
+{
+    if (x_wanted && !x->op->eval) return tx_matmul(t, x, true, dz, false);
+    return tx_postpone(t, &matmul, tx_shape2(tx_cols(x->v), tx_cols(dz->v)), (tx_var[]){x, dz}, (tx_attr){.n = true},
+                       weight_rows);
+}
+
 static void dense_eval(tx_tape *t, tx_node *y)
 {
     (void)t;
@@ -40,7 +57,7 @@ static void dense_vjp(tx_tape *t, tx_var y, tx_var dy, const bool want[], tx_var
     tx_act act = (tx_act)y->a.n;
     tx_var dz = act == TX_LINEAR ? dy : tx_activation_grad(t, y, dy, act);
     if (want[0]) dx[0] = tx_matmul(t, dz, false, y->in[1], true);
-    if (want[1]) dx[1] = tx_matmul(t, y->in[0], true, dz, false);
+    if (want[1]) dx[1] = weight_gradient(t, y->in[0], want[0], dz);
     if (want[2]) dx[2] = tx_sum_cols(t, dz);
 }
 

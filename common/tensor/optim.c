@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/tensor/kernels.h"
+#include "common/tensor/parallel.h"
+
+enum { TILE = 1 << 18, TILE_ROWS = 64, TILES = 64 }; /* of a postponed gradient: a tile of it stays in the cache */
 
 #define OPTIMISERS(X) X(sgd) X(rmsprop) X(adagrad) X(adam)
 #define X(name)       extern const tx_optim_ops tx_optim_##name;
@@ -70,29 +73,88 @@ void tx_optim_free(tx_optim *o)
     free(o);
 }
 
-static double norm(const tx_params *p, const tx_tensor grad[])
+static double norm(int n, tx_var const grad[])
 {
     double sum = 0;
-    for (int i = 0; i < tx_params_count(p); i++) sum += tx_vec_dot(tx_len(grad[i]), grad[i].x, grad[i].x);
+    for (int i = 0; i < n; i++) sum += tx_vec_dot(tx_len(grad[i]->v), grad[i]->v.x, grad[i]->v.x);
     return sqrt(sum);
 }
 
-bool tx_optim_step(tx_optim *o, tx_params *p, const tx_tensor grad[], double lr, double clip_norm, double decay)
+/** One weight's step. A large gradient that is still postponed is made a few rows at a time and used up while it is in
+ *  the cache; it never exists as a whole. */
+typedef struct update {
+    const tx_optim *o;
+    real lr, gscale, decay;
+    tx_var grad;
+    real *w, *slot[TX_OPTIM_MAX_SLOTS], *scratch; /* scratch: a tile for each thread */
+    size_t rows, cols, tile;
+    bool bad[TILES];
+} update;
+
+static bool step_rows(const update *u, size_t from, size_t to, const real *g)
 {
-    tx_tensor block = tx_params_block(p);
-    TX_REQUIRE(tx_len(block) == o->len, "%s is not the net of this optimiser", tx_params_net(p));
-    double size = clip_norm > 0 ? norm(p, grad) : 0, gscale = size > clip_norm ? clip_norm / size : 1;
+    real *slot[TX_OPTIM_MAX_SLOTS] = {NULL};
+    for (int s = 0; s < u->o->ops->n_slots; s++) slot[s] = u->slot[s] + from * u->cols;
+    return u->o->ops->step(u->o->config, u->o->t, u->lr, u->gscale, u->decay, (to - from) * u->cols,
+                           u->w + from * u->cols, g, slot);
+}
+
+static void step_tile(void *ctx, size_t i)
+{
+    update *u = ctx;
+    size_t from = i * u->tile, to = from + u->tile < u->rows ? from + u->tile : u->rows;
+    real *g = u->scratch + (size_t)tx_thread() * u->tile * u->cols;
+    u->grad->rows(u->grad, from, to, g);
+    u->bad[i] = !step_rows(u, from, to, g);
+}
+
+static bool step_postponed(update *u, tx_tape *t, size_t tiles)
+{
+    bool finite = true;
+    u->tile = (u->rows + tiles - 1) / tiles;
+    tiles = (u->rows + u->tile - 1) / u->tile;
+    u->scratch = tx_arena_alloc(tx_tape_arena(t), (size_t)tx_threads() * u->tile * u->cols * sizeof(real));
+    tx_parallel(tiles, step_tile, u);
+    for (size_t i = 0; i < tiles; i++) finite &= !u->bad[i];
+    return finite;
+}
+
+/** Tiles for a postponed gradient, by its shape alone: about TILE values each, but at least TILE_ROWS rows, so that
+ * they cost the BLAS no more than the whole would; 0 for one that is too small to be cut. */
+static size_t tiles_of(size_t rows, size_t cols)
+{
+    size_t most = rows / TILE_ROWS, tiles = rows * cols / TILE;
+    if (tiles < 2 && rows * cols >= TILE / 2) tiles = 2;
+    if (tiles > most) tiles = most;
+    if (tiles > TILES) tiles = TILES;
+    return tiles < 2 ? 0 : tiles;
+}
+
+static bool step_weight(const tx_optim *o, tx_params *p, int i, tx_tape *t, tx_var grad, update u)
+{
+    tx_tensor w = tx_params_value(p, (tx_param){i}), block = tx_params_block(p);
+    TX_REQUIRE(tx_len(grad->v) == tx_len(w), "%s: gradient of %zu values for %zu weights",
+               tx_params_name(p, (tx_param){i}), tx_len(grad->v), tx_len(w));
+    u.o = o, u.grad = grad, u.w = w.x, u.rows = tx_rows(w), u.cols = tx_cols(w);
+    for (int s = 0; s < o->ops->n_slots; s++) u.slot[s] = o->slot[s] + (w.x - block.x);
+    size_t tiles = grad->v.x ? 0 : tiles_of(u.rows, u.cols);
+    if (tiles) return step_postponed(&u, t, tiles);
+    tx_compute(t, grad);
+    return step_rows(&u, 0, u.rows, grad->v.x);
+}
+
+bool tx_optim_step(tx_optim *o, tx_params *p, tx_tape *t, tx_var const grad[], double lr, double clip_norm,
+                   double decay)
+{
+    int n = tx_params_count(p);
+    TX_REQUIRE(tx_len(tx_params_block(p)) == o->len, "%s is not the net of this optimiser", tx_params_net(p));
+    for (int i = 0; i < n && clip_norm > 0; i++) tx_compute(t, grad[i]);
+    double size = clip_norm > 0 ? norm(n, grad) : 0, gscale = size > clip_norm ? clip_norm / size : 1;
     bool finite = true;
     if (!isfinite(size)) return false;
     o->t++;
-    for (int i = 0; i < tx_params_count(p); i++) {
-        tx_tensor w = tx_params_value(p, (tx_param){i});
-        TX_REQUIRE(tx_len(grad[i]) == tx_len(w), "%s: gradient of %zu values for %zu weights",
-                   tx_params_name(p, (tx_param){i}), tx_len(grad[i]), tx_len(w));
-        real *slot[TX_OPTIM_MAX_SLOTS] = {NULL};
-        for (int s = 0; s < o->ops->n_slots; s++) slot[s] = o->slot[s] + (w.x - block.x);
-        finite &= o->ops->step(o->config, o->t, (real)lr, (real)gscale, (real)decay, tx_len(w), w.x, grad[i].x, slot);
-    }
+    const update u = {.lr = (real)lr, .gscale = (real)gscale, .decay = (real)decay};
+    for (int i = 0; i < n; i++) finite &= step_weight(o, p, i, t, grad[i], u);
     return finite;
 }
 

@@ -18,6 +18,7 @@ void tx_threads_set(int n)
 }
 
 int tx_threads(void) { return threads; }
+int tx_thread(void) { return omp_get_thread_num(); }
 
 void tx_parallel(size_t n_tile, void (*fn)(void *ctx, size_t tile), void *ctx)
 {

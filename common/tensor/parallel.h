@@ -8,6 +8,7 @@
 void tx_threads_set(int n);
 bool tx_blas_is_serial(void);
 int  tx_threads(void);
+int  tx_thread(void);                                     /**< of tx_parallel that runs here, 0 .. tx_threads() - 1: for scratch memory */
 /** fn(ctx, i) for i in [0, n_tile), in any order and on any thread; nested calls run serially. */
 void tx_parallel(size_t n_tile, void (*fn)(void *ctx, size_t tile), void *ctx);
 #endif

@@ -190,6 +190,23 @@ static tx_var outer_of(tx_tape *t, const tx_stairs *s, tx_var x, tx_var g)
     return of_two(t, &outer, s, s->in, s->out, x, g);
 }
 
+/** Rows [from,to) of x' g under the mask: no output before c0 sees any of them. */
+static void outer_rows(tx_var y, size_t from, size_t to, real *out_rows)
+{
+    const tx_stairs *s = y->a.p;
+    size_t in = s->in, out = s->out, c0 = s->first[from], n = tx_rows(y->in[0]->v);
+    const real *x = y->in[0]->v.x + from, *g = y->in[1]->v.x + c0;
+    tx_gemm_serial(true, false, to - from, out - c0, n, 1, x, in, g, out, 0, out_rows + c0, out);
+    for (size_t i = from; i < to; i++) memset(out_rows + (i - from) * out, 0, s->first[i] * sizeof *out_rows);
+}
+
+/** As for dense layers, the gradient of a weight is made when it is used. */
+static tx_var weight_gradient(tx_tape *t, const tx_stairs *s, tx_var x, bool x_wanted, tx_var dz)
+{
+    if (x_wanted && !x->op->eval) return outer_of(t, s, x, dz);
+    return tx_postpone(t, &outer, tx_shape2(s->in, s->out), (tx_var[]){x, dz}, (tx_attr){.p = s}, outer_rows);
+}
+
 static void dense_vjp(tx_tape *t, tx_var y, tx_var dy, const bool want[], tx_var dx[])
 {
     tx_act act = (tx_act)y->a.n;
@@ -202,7 +219,7 @@ static void linear_vjp(tx_tape *t, tx_var y, tx_var dy, const bool want[], tx_va
 {
     const tx_stairs *s = y->a.p;
     if (want[0]) dx[0] = back_through(t, s, dy, y->in[1]);
-    if (want[1]) dx[1] = outer_of(t, s, y->in[0], dy);
+    if (want[1]) dx[1] = weight_gradient(t, s, y->in[0], want[0], dy);
 }
 
 static void backward_vjp(tx_tape *t, tx_var y, tx_var dy, const bool want[], tx_var dx[])

@@ -55,22 +55,41 @@ static size_t bytes(tx_shape s) { return tx_len((tx_tensor){NULL, s}) * sizeof(r
 
 static bool alive(const tx_tape *t, tx_var v) { return v && (size_t)v->index < t->n && t->node[v->index] == v; }
 
+static tx_node *record(tx_tape *t, const tx_op *op, tx_shape shape, tx_var const in[], tx_attr a, size_t room)
+{
+    for (int j = 0; j < op->n_in; j++) {
+        TX_REQUIRE(alive(t, in[j]), "%s: input %d is not on this tape since its last reset", op->name, j);
+        tx_compute(t, in[j]);
+    }
+    if (t->n == t->cap) grow(t);
+    tx_node *y = tx_arena_alloc(t->arena, NODE_BYTES + room);
+    *y = (tx_node){.v = {NULL, shape}, .op = op, .a = a, .index = (int)t->n};
+    for (int j = 0; j < op->n_in; j++) y->in[j] = in[j];
+    t->node[t->n++] = y;
+    return y;
+}
+
 tx_var tx_apply(tx_tape *t, const tx_op *op, tx_shape shape, tx_var const in[], tx_attr a)
 {
-    for (int j = 0; j < op->n_in; j++)
-        TX_REQUIRE(alive(t, in[j]), "%s: input %d is not on this tape since its last reset", op->name, j);
-    if (t->n == t->cap) grow(t);
-    tx_node *y = tx_arena_alloc(t->arena, NODE_BYTES + (op->eval ? bytes(shape) : 0));
+    tx_node *y = record(t, op, shape, in, a, op->eval ? bytes(shape) : 0);
     y->v.x = op->eval ? (real *)((char *)y + NODE_BYTES) : (real *)a.p;
-    y->v.shape = shape;
-    y->op = op;
-    for (int j = 0; j < TX_MAX_IN; j++) y->in[j] = j < op->n_in ? in[j] : NULL;
-    y->a = a;
-    y->saved = NULL;
-    y->index = (int)t->n;
-    t->node[t->n++] = y;
     if (op->eval) op->eval(t, y);
     return y;
+}
+
+tx_var tx_postpone(tx_tape *t, const tx_op *op, tx_shape shape, tx_var const in[], tx_attr a, tx_rows_fn *rows)
+{
+    tx_node *y = record(t, op, shape, in, a, 0);
+    y->rows = rows;
+    return y;
+}
+
+void tx_compute(tx_tape *t, tx_var v)
+{
+    tx_node *y = t->node[v->index];
+    if (y->v.x || !y->rows) return;
+    y->v.x = tx_arena_alloc(t->arena, bytes(y->v.shape));
+    y->op->eval(t, y);
 }
 
 static const tx_op leaf = {"leaf", 0, NULL, NULL};
@@ -143,7 +162,7 @@ static void back(walk *w, size_t i)
         if (want[j] && dx[j]) arrive(w, v->in[j], dx[j]);
 }
 
-void tx_vjp(tx_tape *t, tx_var y, tx_var c, tx_var const wrt[], int n, tx_var out[])
+static void pull(tx_tape *t, tx_var y, tx_var c, tx_var const wrt[], int n, tx_var out[])
 {
     TX_REQUIRE(alive(t, y) && alive(t, c), "not on this tape since its last reset");
     TX_REQUIRE(tx_shape_equal(y->v.shape, c->v.shape), "the cotangent of %s has another shape", y->op->name);
@@ -159,8 +178,20 @@ void tx_vjp(tx_tape *t, tx_var y, tx_var c, tx_var const wrt[], int n, tx_var ou
     }
 }
 
-void tx_grad(tx_tape *t, tx_var y, tx_var const wrt[], int n, tx_var out[])
+void tx_vjp(tx_tape *t, tx_var y, tx_var c, tx_var const wrt[], int n, tx_var out[])
+{
+    pull(t, y, c, wrt, n, out);
+    for (int k = 0; k < n; k++) tx_compute(t, out[k]);
+}
+
+void tx_grad_postponed(tx_tape *t, tx_var y, tx_var const wrt[], int n, tx_var out[])
 {
     TX_REQUIRE(alive(t, y), "not on this tape since its last reset");
-    tx_vjp(t, y, constant(t, y->v.shape, 1), wrt, n, out);
+    pull(t, y, constant(t, y->v.shape, 1), wrt, n, out);
+}
+
+void tx_grad(tx_tape *t, tx_var y, tx_var const wrt[], int n, tx_var out[])
+{
+    tx_grad_postponed(t, y, wrt, n, out);
+    for (int k = 0; k < n; k++) tx_compute(t, out[k]);
 }

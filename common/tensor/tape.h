@@ -27,7 +27,10 @@ typedef struct tx_op {
     void (*vjp)(tx_tape *t, tx_var y, tx_var dy, const bool want[], tx_var dx[]);
 } tx_op;
 
-struct tx_node { tx_tensor v; const tx_op *op; tx_var in[TX_MAX_IN]; tx_attr a; void *saved; int index; };
+/** Rows [from,to) of the matrix y into out, by the calling thread alone: for values that need never exist as a whole. */
+typedef void tx_rows_fn(tx_var y, size_t from, size_t to, real *out);
+/** v.x is NULL while a postponed value has not been computed. */
+struct tx_node { tx_tensor v; const tx_op *op; tx_var in[TX_MAX_IN]; tx_attr a; void *saved; int index; tx_rows_fn *rows; };
 
 tx_tape  *tx_tape_new(size_t reserve_bytes);
 void      tx_tape_free(tx_tape *t);
@@ -39,10 +42,16 @@ size_t    tx_tape_nodes(const tx_tape *t);                /**< since the last re
 tx_var    tx_leaf(tx_tape *t, tx_tensor v);               /**< borrow caller memory, which outlives the tape's step */
 tx_tensor tx_tape_tensor(tx_tape *t, size_t rows, size_t cols); /**< uninitialised arena memory, to fill and make a leaf of */
 tx_var    tx_apply(tx_tape *t, const tx_op *op, tx_shape shape, tx_var const in[], tx_attr a);
+/** The same, but the value is not computed before an op takes it, or tx_compute, or a gradient is asked for by tx_grad. */
+tx_var    tx_postpone(tx_tape *t, const tx_op *op, tx_shape shape, tx_var const in[], tx_attr a, tx_rows_fn *rows);
+void      tx_compute(tx_tape *t, tx_var y);               /**< nothing to do unless y is postponed */
 
 /** out[k] = d(sum y)/d wrt[k], same shape as wrt[k]; zeros where y does not depend on it. Work is done only on paths
  *  from y to wrt: no requires-grad flags, no detach, no zero-grad. */
 void      tx_grad(tx_tape *t, tx_var y, tx_var const wrt[], int n, tx_var out[]);
+/** The same, but gradients that can be had row by row may come postponed: for an optimiser, which uses them up as they
+ *  come. They are of the inputs' present values: compute them before anything but wrt changes. */
+void      tx_grad_postponed(tx_tape *t, tx_var y, tx_var const wrt[], int n, tx_var out[]);
 /** The same with a given cotangent: out[k] = sum_i c_i d y_i / d wrt[k]; c has the shape of y. */
 void      tx_vjp(tx_tape *t, tx_var y, tx_var c, tx_var const wrt[], int n, tx_var out[]);
 #endif
