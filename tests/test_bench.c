@@ -114,9 +114,9 @@ static void check_result(const tx_workload *w, size_t k, const tx_bench_result *
                1e-9 * r->floor);
     if (estimates) return;
     CHECK_TRUE(r->rows == 17 && r->parameters > 0);
-    if (trains) /* Adam: reads four numbers a weight and writes three; a pixel is read as a byte and written as a number
+    if (trains) /* Adam: reads three numbers a weight and writes them; a pixel is read as a byte and written as a number
                  */
-        CHECK_NEAR(r->bytes, 7 * sizeof(real) * r->parameters + 17 * 784 * (sizeof(real) + 1), 0.5);
+        CHECK_NEAR(r->bytes, 6 * sizeof(real) * r->parameters + 17 * 784 * (sizeof(real) + 1), 0.5);
     else
         CHECK_NEAR(r->bytes, sizeof(real) * (r->parameters + 17 * 784), 0.5);
 }
