@@ -8,7 +8,8 @@
 #include "common/model/output.h"
 
 enum { GENERATOR, DISCRIMINATOR };
-enum { MAXOUT = 5 }; /* of TX_ACT_CHOICES "|maxout" */
+enum { MAX_PARTS = 2 }; /* batches that D sees at once */
+enum { MAXOUT = 5 };    /* of TX_ACT_CHOICES "|maxout" */
 typedef struct gan_config {
     int latent, prior, activation, discriminator_activation, maxout_pieces, game, discriminator_steps;
     double keep_input, keep_hidden, label_smoothing, generator_rate, discriminator_rate, generator_init,
@@ -143,8 +144,9 @@ static tx_var fakes(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, size_t n)
     return tx_output(t, m->space, generate(m, t, tx_latent_noise(t, z.prior->fill, r, first, n, z.dim)));
 }
 
-/* Logits l(x) of D, [n,1], with dropout noise from r. A box is seen as [0,1]^D. */
-static tx_var discriminate(tx_model *m, tx_tape *t, tx_rng r, tx_var x)
+/* Logits l(x) of D, [n,1]; `parts` equal batches below one another have dropout noise from streams of that purpose. A
+ * box is seen as [0,1]^D. */
+static tx_var discriminate(tx_model *m, tx_tape *t, tx_rng r, size_t parts, const char *const purpose[], tx_var x)
 {
     const gan_config *c = m->config;
     const tx_space *b = m->space;
@@ -155,7 +157,9 @@ static tx_var discriminate(tx_model *m, tx_tape *t, tx_rng r, tx_var x)
     for (int i = 0; i < d->n; i++) {
         double keep = i == 0 ? c->keep_input : c->keep_hidden;
         bool last = i == d->n - 1;
-        if (keep < 1) x = tx_dropout(t, x, (real)keep, tx_rng_fold(r, (uint64_t)i));
+        tx_rng noise[MAX_PARTS];
+        for (size_t k = 0; k < parts; k++) noise[k] = tx_rng_fold(tx_rng_named(r, purpose[k]), (uint64_t)i);
+        if (keep < 1) x = tx_dropout(t, x, (real)keep, parts, noise);
         x = tx_dense(t, x, tx_params_var(p, d->w[i]), tx_params_var(p, d->b[i]), last ? d->out : d->hidden);
         if (!last && maxout(c)) x = tx_max_groups(t, x, (size_t)c->maxout_pieces);
     }
@@ -194,27 +198,32 @@ static void report(tx_metrics *out, double loss_g, double loss_d, double d_real,
     *out = all;
 }
 
-/* Algorithm 1 of the paper: k steps of D, each with noise of its own, then one of G through the updated D. G is shown
- * the last batch of fakes again, which is still on the tape. */
+/* Algorithm 1 of the paper: k steps of D, each with noise of its own, then one of G through the updated D. D sees data
+ * and fakes as one batch: half as many products of twice the rows. G is shown the last batch of fakes again, which is
+ * still on the tape. */
 static tx_status train_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out)
 {
+    static const char *const purposes[MAX_PARTS] = {"dropout of data", "dropout of fakes"};
+    static const char *const purpose_g[] = {"dropout of the generator"};
     const gan_config *c = m->config;
     tx_tape *t = s->tape;
     tx_step turn = *s;
+    size_t n = tx_rows(x);
     tx_var fake = NULL, real_logit = NULL, fake_logit = NULL, loss_d = NULL;
 
     turn.rate = s->rate * c->discriminator_rate;
     for (int k = 0; k < c->discriminator_steps; k++) {
         if (k > 0) tx_model_bind(m, t);
         tx_rng r = tx_rng_fold(s->rng, (uint64_t)k);
-        fake = fakes(m, t, tx_rng_named(r, "latent"), 0, tx_rows(x));
-        real_logit = discriminate(m, t, tx_rng_named(r, "dropout of data"), tx_leaf(t, x));
-        fake_logit = discriminate(m, t, tx_rng_named(r, "dropout of fakes"), fake);
+        fake = fakes(m, t, tx_rng_named(r, "latent"), 0, n);
+        tx_var logit = discriminate(m, t, r, 2, purposes, tx_concat_rows(t, tx_leaf(t, x), fake));
+        real_logit = tx_take_rows(t, logit, 0, n);
+        fake_logit = tx_take_rows(t, logit, n, 2 * n);
         loss_d = discriminator_loss(c, t, real_logit, fake_logit);
         TX_TRY(tx_model_descend(m, &turn, DISCRIMINATOR, loss_d, "the discriminator's loss"));
     }
     turn.rate = s->rate * c->generator_rate;
-    tx_var new_logit = discriminate(m, t, tx_rng_named(s->rng, "dropout of the generator"), fake);
+    tx_var new_logit = discriminate(m, t, s->rng, 1, purpose_g, fake);
     tx_var loss_g = penalty(t, new_logit, games[c->game].sign, games[c->game].scale);
     TX_TRY(tx_model_descend(m, &turn, GENERATOR, loss_g, "the generator's loss"));
     report(out, (double)loss_g->v.x[0], (double)loss_d->v.x[0], mean_probability(t, real_logit),
