@@ -348,7 +348,7 @@ static void a_weight_that_multiplies_a_weight_is_not_postponed(void)
     for (int i = 0; i < 3; i++) w[i] = tx_params_var(p, (tx_param){i});
     tx_grad_postponed(t, tx_dense(t, w[0], w[1], w[2], TX_TANH), w, 3, g);
     CHECK_TRUE(g[0]->v.x && g[1]->v.x && g[2]->v.x);
-    tx_grad_postponed(t, tx_dense(t, tx_reshape(t, w[0], tx_shape2(ROWS, WIDE)), w[1], w[2], TX_TANH), w, 3, g);
+    tx_grad_postponed(t, tx_dense(t, tx_reshape(t, w[0], tx_shape2(BATCH, WIDE)), w[1], w[2], TX_TANH), w, 3, g);
     CHECK_TRUE(g[1]->v.x != NULL);
     tx_tape_free(t);
     tx_params_free(p);
@@ -584,8 +584,10 @@ static void dropout(void)
     tx_tape *t = tx_tape_new(0);
     tx_tensor x = matrix(ROWS, COLS, 0);
     tx_rng r = tx_rng_named(tx_rng_root(3), "dropout");
-    tx_var v = tx_leaf(t, x), y = tx_dropout(t, v, (real)keep, r), again = tx_dropout(t, v, (real)keep, r), g;
-    tx_var other = tx_dropout(t, v, (real)keep, tx_rng_fold(r, 1));
+    const tx_rng both[] = {tx_rng_fold(r, 1), r};
+    tx_var v = tx_leaf(t, x), y = tx_dropout(t, v, (real)keep, 1, &r), again = tx_dropout(t, v, (real)keep, 1, &r), g;
+    tx_var other = tx_dropout(t, v, (real)keep, 1, both);
+    tx_var pair = tx_dropout(t, tx_concat_rows(t, v, v), (real)keep, 2, both);
     size_t kept = 0, same = 0;
     tx_grad(t, y, &v, 1, &g);
     for (size_t i = 0; i < ROWS * COLS; i++) {
@@ -599,6 +601,8 @@ static void dropout(void)
     double agree = keep * keep + (1 - keep) * (1 - keep);
     CHECK_NEAR((double)same / n, agree, 5 * sqrt(agree * (1 - agree) / n));
     CHECK_TRUE(memcmp(y->v.x, again->v.x, ROWS * COLS * sizeof(real)) == 0);
+    CHECK_TRUE(memcmp(pair->v.x, other->v.x, ROWS * COLS * sizeof(real)) == 0);
+    CHECK_TRUE(memcmp(pair->v.x + ROWS * COLS, y->v.x, ROWS * COLS * sizeof(real)) == 0);
     free(x.x);
     tx_tape_free(t);
 }

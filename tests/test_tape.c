@@ -181,6 +181,20 @@ static void concat_naive(const double *const in[], size_t n, size_t d, double y[
     EACH y[HERE] = j < e ? in[0][i * e + j] : in[1][i * (d / 2) + j - e];
 }
 
+MAKE(take_rows, tx_take_rows(t, in[0], d, 2 * d))
+static void take_rows_naive(const double *const in[], size_t n, size_t d, double y[])
+{
+    for (size_t i = 0; i < d * n; i++) y[i] = in[0][d * n + i];
+}
+
+MAKE(concat_rows, tx_concat_rows(t, in[0], in[1]))
+static void concat_rows_naive(const double *const in[], size_t n, size_t d, double y[])
+{
+    size_t e = (d + 1) / 2;
+    for (size_t i = 0; i < d; i++)
+        for (size_t j = 0; j < n; j++) y[i * n + j] = i < e ? in[0][i * n + j] : in[1][(i - e) * n + j];
+}
+
 MAKE(reshape, tx_mul_row(t, tx_reshape(t, in[0], tx_shape2(d, n)), in[1]))
 static void reshape_naive(const double *const in[], size_t n, size_t d, double y[])
 {
@@ -278,6 +292,8 @@ static const op_case cases[] = {
     CASE(slice, 2, false, WIDE("nk")),
     CASE(stride, 2, false, WIDE("nd")),
     CASE(concat, 2, false, WIDE("ne"), WIDE("nf")),
+    CASE(take_rows, 2, false, WIDE("kn")),
+    CASE(concat_rows, 2, false, WIDE("en"), WIDE("fn")),
     CASE(reshape, 2, false, WIDE("nd"), WIDE("1n")),
     CASE(logsumexp, 2, false, WIDE("nd")),
     CASE(matmul, 2, false, WIDE("nd"), WIDE("do")),
@@ -664,7 +680,9 @@ DIES(dense_bias, tx_dense(t, a, b, tx_sum_cols(t, a), TX_LINEAR))
 DIES(row_shapes, tx_add_row(t, a, tx_sum_cols(t, b)))
 DIES(col_shapes, tx_mul_col(t, a, tx_sum_rows(t, b)))
 DIES(slice_range, tx_slice_cols(t, a, 2, 4))
-DIES(concat_rows, tx_concat_cols(t, a, b))
+DIES(concat_heights, tx_concat_cols(t, a, b))
+DIES(take_rows_range, tx_take_rows(t, a, 1, 3))
+DIES(concat_widths, tx_concat_rows(t, a, b))
 DIES(interleave_counts, tx_interleave_cols(t, tx_slice_cols(t, a, 0, 1), a))
 DIES(reshape_length, tx_reshape(t, a, tx_shape2(7, 1)))
 DIES(max_groups_size, tx_max_groups(t, a, 2))
@@ -686,9 +704,10 @@ DIES(not_a_death, tx_add(t, a, a))
 static void misuse_aborts(void)
 {
     static void (*const bad[])(void) = {
-        no_rule,    no_second_rule, add_shapes,      matmul_shapes,     dense_input,    dense_bias,      row_shapes,
-        col_shapes, slice_range,    concat_rows,     interleave_counts, reshape_length, max_groups_size, density_shapes,
-        mog_shapes, repeat_shape,   cotangent_shape, dead_input,        dead_wrt};
+        no_rule,           no_second_rule, add_shapes,      matmul_shapes,  dense_input,     dense_bias,
+        row_shapes,        col_shapes,     slice_range,     concat_heights, take_rows_range, concat_widths,
+        interleave_counts, reshape_length, max_groups_size, density_shapes, mog_shapes,      repeat_shape,
+        cotangent_shape,   dead_input,     dead_wrt};
     for (size_t i = 0; i < TX_LEN(bad); i++) {
         bool died = tx_dies(bad[i], -1) || tx_dies(bad[i], 1); /* 1: an address sanitizer saw it first */
         if (!died) printf("\n  misuse %zu went unnoticed", i);

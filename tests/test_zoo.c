@@ -738,6 +738,66 @@ static void gan_formula(void)
     }
 }
 
+/* D's logits of one batch alone, by ops. */
+static tx_var gan_logit(const tx_model *m, tx_tape *t, const gan_case *c, tx_rng r, double x[][MAX_WIDTH])
+{
+    size_t d = m->space->dim;
+    tx_tensor in = tx_tape_tensor(t, GAN_N, d);
+    for (size_t i = 0; i < GAN_N; i++)
+        for (size_t j = 0; j < d; j++) in.x[i * d + j] = (real)x[i][j];
+    tx_var l = tx_leaf(t, in);
+    for (int i = 0; i < tx_params_count(m->net[1]) / 2; i++) {
+        bool last = i == tx_params_count(m->net[1]) / 2 - 1;
+        tx_var w = tx_params_var(m->net[1], (tx_param){2 * i}), b = tx_params_var(m->net[1], (tx_param){2 * i + 1});
+        tx_rng noise = tx_rng_fold(r, (uint64_t)i);
+        l = tx_dropout(t, l, (real)c->keep[i > 0], 1, &noise);
+        l = tx_dense(t, l, w, b, last || c->pieces > 1 ? TX_LINEAR : TX_LEAKY_RELU);
+        if (!last && c->pieces > 1) l = tx_max_groups(t, l, c->pieces);
+    }
+    return l;
+}
+
+static tx_var gan_softplus(tx_tape *t, tx_var l, real sign)
+{
+    return tx_mean(t, tx_activation(t, tx_scale(t, l, sign), TX_SOFTPLUS));
+}
+
+/* D is moved by the gradient of two passes, one on data and one on fakes. */
+static void gan_gradient(void)
+{
+    for (size_t k = 0; k < TX_LEN(gans); k++) {
+        const gan_case *c = &gans[k];
+        tx_space space = space_of(0, GAN_D, unbounded);
+        tx_model *m = gan_trained_by(&space, c->text, ", generator_rate: 0");
+        tx_tape *t = tx_tape_new(1 << 16);
+        tx_step s = {.tape = t, .rng = tx_rng_root(21), .rate = 1};
+        tx_rng r = tx_rng_fold(s.rng, 0);
+        tx_metrics out;
+        real x[GAN_N * GAN_D];
+        double data[GAN_N][MAX_WIDTH], fake[GAN_N][MAX_WIDTH];
+        fill(k, GAN_N * GAN_D, x);
+        for (size_t i = 0; i < GAN_N * GAN_D; i++) data[i / GAN_D][i % GAN_D] = (double)x[i];
+        shake(m, 0.5);
+        gan_fakes(m, c, s.rng, 0, fake);
+        tx_model_bind(m, t);
+        tx_var l = gan_logit(m, t, c, tx_rng_named(r, "dropout of data"), data);
+        tx_var l_fake = gan_logit(m, t, c, tx_rng_named(r, "dropout of fakes"), fake);
+        tx_var loss = tx_add(t, gan_softplus(t, l, -1), gan_softplus(t, l_fake, 1));
+        loss = tx_add(t, loss, tx_scale(t, tx_mean(t, l), (real)c->eps));
+        tx_tensor grad[8], block = tx_params_block(m->net[1]);
+        real *want = memcpy(tx_alloc(tx_len(block), sizeof *want), block.x, tx_len(block) * sizeof *want);
+        tx_params_grad(m->net[1], t, loss, grad);
+        for (int i = 0; i < tx_params_count(m->net[1]); i++)
+            tx_vec_axpy(tx_len(grad[i]), -1, grad[i].x, want + (tx_params_value(m->net[1], (tx_param){i}).x - block.x));
+        CHECK_OK(tx_model_step(m, &s, tx_matrix(x, GAN_N, GAN_D), &out));
+        for (size_t i = 0; i < tx_len(block); i++)
+            CHECK_NEAR(block.x[i], want[i], (sizeof(real) == 8 ? 1e-12 : 1e-5) * (1 + fabs((double)want[i])));
+        free(want);
+        tx_tape_free(t);
+        tx_model_free(m);
+    }
+}
+
 /* Each player moves its own weights only, and downhill. */
 static void gan_turns(void)
 {
@@ -952,6 +1012,7 @@ int main(void)
                            {"vae, nice, gan: what cannot work is refused", vae_refuses},
                            {"vae: starts at the marginals", vae_start},
                            {"gan: losses by formula", gan_formula},
+                           {"gan: D's gradient is that of two passes", gan_gradient},
                            {"gan: each player moves itself", gan_turns},
                            {"gan: samples", gan_samples},
                            {"gan: learns a normal distribution", gan_learns},

@@ -56,12 +56,14 @@ tx_var tx_masked_dense(tx_tape *t, tx_var x, tx_var w, tx_var b, tx_tensor mask,
     return tx_dense(t, x, tx_mul(t, w, tx_leaf(t, mask)), b, act);
 }
 
-tx_var tx_dropout(tx_tape *t, tx_var x, real keep, tx_rng r)
+tx_var tx_dropout(tx_tape *t, tx_var x, real keep, size_t parts, const tx_rng r[])
 {
+    size_t rows = tx_rows(x->v), each = tx_len(x->v) / parts;
     TX_REQUIRE(keep > 0 && keep <= 1, "dropout keeps with probability %g", (double)keep);
-    tx_tensor mask = tx_tape_tensor(t, tx_rows(x->v), tx_cols(x->v));
+    TX_REQUIRE(rows % parts == 0, "dropout: %zu rows in %zu equal parts", rows, parts);
+    tx_tensor mask = tx_tape_tensor(t, rows, tx_cols(x->v));
     mask.shape = x->v.shape;
-    tx_rng_uniform(r, 0, tx_len(mask), mask.x);
+    for (size_t k = 0; k < parts; k++) tx_rng_uniform(r[k], 0, each, mask.x + k * each);
     for (size_t i = 0, n = tx_len(mask); i < n; i++) mask.x[i] = mask.x[i] < keep ? 1 / keep : 0;
     return tx_mul(t, x, tx_leaf(t, mask));
 }

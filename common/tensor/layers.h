@@ -15,8 +15,9 @@ tx_mlp tx_mlp_add_init(tx_params *p, const char *name, size_t in, const tx_ints 
 tx_var tx_mlp_apply(tx_tape *t, const tx_params *p, const tx_mlp *m, tx_var x); /**< [n,in] -> [n,out] */
 /** act(x (w * mask) + b): mask is a constant [in,out] of zeros and ones that the caller owns (MADE). */
 tx_var tx_masked_dense(tx_tape *t, tx_var x, tx_var w, tx_var b, tx_tensor mask, tx_act act);
-/** Inverted dropout (Srivastava et al. 2014): keeps with probability `keep` and divides by it. r names the step's noise. */
-tx_var tx_dropout(tx_tape *t, tx_var x, real keep, tx_rng r);
+/** Inverted dropout (Srivastava et al. 2014): keeps with probability `keep` and divides by it. r[] names the step's noise:
+ *  the rows are `parts` batches of equal size below one another, each with noise of its own, as if it were alone. */
+tx_var tx_dropout(tx_tape *t, tx_var x, real keep, size_t parts, const tx_rng r[]);
 /** The activation named by a choice option "relu|leaky_relu|tanh|sigmoid|softplus" (index from 0). */
 #define TX_ACT_CHOICES "relu|leaky_relu|tanh|sigmoid|softplus"
 tx_act tx_act_of_choice(int index);

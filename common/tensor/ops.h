@@ -27,6 +27,8 @@ tx_var tx_tile_rows(tx_tape *t, tx_var x, size_t times);  /**< [n,d] -> [n*times
 tx_var tx_logsumexp(tx_tape *t, tx_var x);                /**< [n,d] -> [n,1] */
 tx_var tx_slice_cols(tx_tape *t, tx_var x, size_t from, size_t to);
 tx_var tx_concat_cols(tx_tape *t, tx_var a, tx_var b);
+tx_var tx_take_rows(tx_tape *t, tx_var x, size_t from, size_t to);
+tx_var tx_concat_rows(tx_tape *t, tx_var a, tx_var b);    /**< b below a */
 /** [n,d] -> [n,count]: columns from, from+stride, ... (the interleaved split of NICE), and its inverse scatter:
  *  interleave takes even columns from a [n, ceil(d/2)] and odd columns from b [n, floor(d/2)]. */
 tx_var tx_stride_cols(tx_tape *t, tx_var x, size_t from, size_t stride);

@@ -129,3 +129,21 @@ tx_var tx_interleave_cols(tx_tape *t, tx_var a, tx_var b)
     TX_REQUIRE(da == db || da == db + 1, "interleave_cols: %zu even and %zu odd columns", da, db);
     return side_by_side(t, &interleave_cols, a, b);
 }
+
+/* Rows are adjacent, so that those of a matrix are columns of its memory taken as one row. */
+static tx_var in_one_row(tx_tape *t, tx_var x) { return tx_reshape(t, x, tx_shape2(1, tx_len(x->v))); }
+
+tx_var tx_take_rows(tx_tape *t, tx_var x, size_t from, size_t to)
+{
+    size_t n = tx_rows(x->v), d = tx_cols(x->v);
+    TX_REQUIRE(from <= to && to <= n, "take_rows: %zu to %zu of %zu", from, to, n);
+    return tx_reshape(t, tx_slice_cols(t, in_one_row(t, x), from * d, to * d), tx_shape2(to - from, d));
+}
+
+tx_var tx_concat_rows(tx_tape *t, tx_var a, tx_var b)
+{
+    size_t d = tx_cols(a->v);
+    TX_REQUIRE(tx_cols(b->v) == d, "concat_rows: %zu and %zu columns", d, tx_cols(b->v));
+    tx_var row = tx_concat_cols(t, in_one_row(t, a), in_one_row(t, b));
+    return tx_reshape(t, row, tx_shape2(tx_rows(a->v) + tx_rows(b->v), d));
+}
