@@ -65,6 +65,8 @@ run=out/toy/bernoulli_mixture-raw
 judge "toy runs, of which one diverges" bash -c '"$1" run toy.yaml --out out/toy --progress none; [ $? = 3 ]' _ "$taxon"
 judge "ensemble" "$taxon" evaluate $run/made_2/seed-0 --estimator ensemble n_ordering=2
 judge "iwae" "$taxon" evaluate $run/vae/seed-0 --estimator iwae n_importance=7
+judge "ais" "$taxon" evaluate $run/vae/seed-0 --estimator ais n_example=30 n_step=20 n_chain=3
+judge "bdmc" "$taxon" evaluate $run/vae/seed-0 --estimator bdmc n_example=10 n_step=20 n_chain=3
 row() { printf '%s\t' "$1" toy "bernoulli_mixture-raw/$2" "$3" "$4" - "$5" "${6:--}" "${7:--}" - -; printf '%s\n' "${8:--}"; }
 {
     printf 'row\tconfig\trun\testimate\testimator\toptions\tpublished\tsource\tseen\tpaper_epochs\tunit\tremark\n'
@@ -72,6 +74,7 @@ row() { printf '%s\t' "$1" toy "bernoulli_mixture-raw/$2" "$3" "$4" - "$5" "${6:
     row one made_2 ensemble@1 ensemble -
     row two made_2 ensemble@2 ensemble -
     row bound vae iwae iwae -
+    row chains vae ais ais -
     row missing nowhere exact - -
     row lost lost elbo - -
 } >rows.tsv
@@ -82,7 +85,7 @@ check_table() {
     /usr/bin/python3 - table.csv "$run" <<'P'
 import csv, sys, h5py, numpy as np
 t = {r["command"].split()[-1]: r for r in csv.DictReader(open(sys.argv[1], newline=""))}
-assert list(t) == ["tree", "one", "two", "bound"]
+assert list(t) == ["tree", "one", "two", "bound", "chains"]
 ll = lambda run, file, name: h5py.File(f"{sys.argv[2]}/{run}/seed-0/{file}.h5")[f"likelihood/test/{name}/log_likelihood"][:]
 tree, two = ll("chow_liu", "result", "exact"), ll("made_2", "evaluation-ensemble", "ensemble")
 near = lambda text, x: abs(float(text) - x) < 1e-4
@@ -90,6 +93,10 @@ assert near(t["tree"]["value"], tree.mean()) and near(t["tree"]["std_error"], tr
 assert near(t["two"]["value"], two.mean()) and near(t["two"]["std_error"], two.std(ddof=1) / np.sqrt(150))
 assert not near(t["one"]["value"], two.mean()) and t["one"]["kind"] == "exact"
 assert near(t["bound"]["value"], ll("vae", "evaluation-iwae", "iwae").mean()) and t["bound"]["kind"] == "lower_bound"
+bound, ais = ll("vae", "evaluation-iwae", "iwae"), ll("vae", "evaluation-ais", "ais")
+assert len(ais) == 30 and near(t["chains"]["value"], bound.mean() + (ais - bound[:30]).mean()) and t["chains"]["n"] == "30"
+assert near(t["chains"]["std_error"], np.sqrt(bound.var(ddof=1) / 150 + (ais - bound[:30]).var(ddof=1) / 30))
+assert f"these alone: {ais.mean():.2f}" in t["chains"]["remark"] and "BDMC gap" in t["chains"]["remark"]
 assert t["tree"]["published"] == "-9.125" and t["tree"]["seen"] == "file" and t["one"]["published"] == ""
 assert t["tree"]["remark"].startswith("a word") and "k = 7" in t["bound"]["remark"] and "Monte Carlo error" in t["bound"]["remark"]
 assert t["bound"]["n"] == "150" and t["bound"]["epochs"] == "2" and "published.sh bound" in t["bound"]["command"]
