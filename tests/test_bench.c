@@ -35,7 +35,7 @@ static void test_flops(void)
         CHECK_TRUE(n < TX_LEN(by_hand));
         if (n == TX_LEN(by_hand)) return;
         CHECK_TEXT(w->name, by_hand[n].name);
-        CHECK_TEXT(tx_bench_phase_name(w), by_hand[n].phase);
+        CHECK_TEXT(tx_bench_phase_name(w->phase), by_hand[n].phase);
         CHECK_NEAR(tx_bench_flops(w, 1), by_hand[n].flops, 1e-6);
         CHECK_NEAR(tx_bench_flops(w, 2385), 2385 * by_hand[n].flops, 1);
     }
@@ -103,7 +103,7 @@ static tx_workload smaller(const tx_workload *w, tx_bench_data *data)
 
 static void check_result(const tx_workload *w, size_t k, const tx_bench_result *r)
 {
-    bool estimates = w->estimator != NULL, trains = strcmp(tx_bench_phase_name(w), "train") == 0;
+    bool estimates = w->estimator != NULL, trains = strcmp(tx_bench_phase_name(w->phase), "train") == 0;
     CHECK_TRUE(r->n >= (estimates ? 1 : 5));
     CHECK_INT(r->growths, 0);
     CHECK_TRUE(r->median > 0 && r->floor > 0 && r->gemm_rate > 0 && r->copy_rate > 0);
@@ -146,6 +146,38 @@ static void test_runs(void)
     tx_threads_set(1);
 }
 
+/* Weights of each family by hand, h wide and of dimension d. */
+static double family_parameters(const char *name, double h, double d)
+{
+    if (strcmp(name, "fvbn") == 0) return d * d + d;
+    if (strcmp(name, "nade") == 0 || strcmp(name, "made") == 0) return 2 * d * h + h + d;
+    if (strcmp(name, "vae") == 0) return d * h + h + 2 * (20 * h + 20) + 20 * h + h + d * h + d;
+    if (strcmp(name, "gan") == 0) return 100 * h + h + 2 * (h * h + h) + h * d + d + d * h + h + h + 1;
+    double half = d / 2; /* NICE, d even */
+    return 4 * (half * h + h + h * h + h + h * half + half) + d;
+}
+
+static void test_families(void)
+{
+    static const tx_bench_size sizes[] = {{7, 12, 5}, {16, 6, 1}};
+    static const tx_bench_phase *const phases[] = {&tx_bench_train, &tx_bench_sample};
+    int i = 0;
+    for (; tx_bench_family(i); i++)
+        for (size_t k = 0; k < TX_LEN(sizes); k++)
+            for (size_t p = 0; p < TX_LEN(phases); p++) {
+                tx_bench_scaled s;
+                tx_bench_result r;
+                tx_bench_scale(i, phases[p], sizes[k], &s);
+                CHECK_OK(tx_bench_run(&s.workload, 1e-3, watch, NULL, &r));
+                CHECK_INT(r.rows, sizes[k].batch);
+                CHECK_INT(r.parameters,
+                          family_parameters(tx_bench_family(i), (double)sizes[k].hidden, (double)sizes[k].dim));
+                CHECK_TRUE(r.n >= 5 && r.median > 0 && r.floor == 0);
+                CHECK_INT(tx_bench_family_has_hidden(i), strcmp(tx_bench_family(i), "fvbn") != 0);
+            }
+    CHECK_INT(i, 6);
+}
+
 static void test_failures_pass(void)
 {
     tx_bench_result r;
@@ -173,6 +205,7 @@ int main(void)
         {"operations as counted by hand", test_flops},
         {"parameters as counted by hand", test_parameters},
         {"every workload runs", test_runs},
+        {"families at any size", test_families},
         {"failures pass", test_failures_pass},
         {"rates", test_rates},
     };

@@ -1,6 +1,6 @@
 #!/bin/bash
-# `taxon bench` as a command, and the table that compares it with a peer, made from numbers known beforehand:
-# test_bench.sh TAXON
+# `taxon bench` as a command; the table that compares it with a peer, made from numbers known beforehand; the study of growth
+# at toy sizes: test_bench.sh TAXON
 set -u
 taxon=$(realpath "$1")
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -20,6 +20,12 @@ judge "an unknown workload is refused" refused 64 "unknown workload 'vae-500-2':
 judge "with the list" refused 64 "vae-500-20, gan-1200, nice-4x5x1000, made-500, nade-500, fvbn-logistic" fvbn-logistic nothing
 judge "no time" refused 64 "0" --seconds 0
 judge "no threads" refused 64 "--threads" --threads 0
+judge "no such phase" refused 64 "expected train, sample or evaluate, found 'validate'" --phase validate
+judge "no such axis" refused 64 "expected hidden=N,..., dim=N,... or batch=N,..., found 'width=3'" --vary width=3
+judge "no sizes" refused 64 "sizes from 1 to 100000" --vary dim=
+judge "a size of 0" refused 64 "found 'dim=3,0'" --vary dim=3,0
+judge "what is no size" refused 64 "found 'dim=3;4'" --vary "dim=3;4"
+judge "an unknown family" refused 64 "unknown family 'mad': did you mean 'made'?; there are fvbn, nade, made" --vary dim=3 mad
 
 # Lines and document.
 judge "lines" "$taxon" bench --seconds 0.01 --threads 1 fvbn-logistic
@@ -46,6 +52,9 @@ assert near(d["rows"][0]["gflop"], 0.41)
 P
 }
 judge "document" check_json
+judge "one phase" bash -c '"$1" bench vae-500-20 --phase sample --seconds 0.01 >one.txt && [ "$(grep -c img/s one.txt)" = 1 ] && grep -q "^vae-500-20 *sample" one.txt' _ "$taxon"
+judge "a phase that is not there" bash -c '"$1" bench parzen-10000 --phase train --seconds 0.01; [ $? = 64 ]' _ "$taxon"
+judge "sizes" bash -c '"$1" bench --vary batch=3,5 --phase train --seconds 0.01 made >sizes.txt && [ "$(grep -cE "^made .*batch +[35] .*hidden  500, dim  784$" sizes.txt)" = 2 ]' _ "$taxon"
 if grep -q avx2 /proc/cpuinfo; then
     old() { OPENBLAS_CORETYPE=Nehalem "$taxon" bench --seconds 0.01 fvbn-logistic | grep -q '^warning: OpenBLAS uses kernels for .*older than this processor'; }
     judge "old kernels are warned of" old
@@ -118,6 +127,36 @@ judge "a round with a row less is refused" bash -c '! /usr/bin/python3 "$1" roun
 judge "the former table is kept" bash -c 'cmp table.md former.md && [ ! -e table.md.part ]'
 judge "usage of compare.sh" bash -c '"$1" --rounds none; [ $? = 64 ] && "$1" --round 2; [ $? = 64 ]' _ "$root/experiments/bench/compare.sh"
 judge "the peer is a program" /usr/bin/python3 -m py_compile "$root/experiments/bench/peer.py"
+
+# How times grow.
+judge "growth at toy sizes" /usr/bin/python3 "$root/experiments/bench/scaling.py" "$taxon" growth --quick
+check_growth() {
+    /usr/bin/python3 - "$root/experiments/bench" <<'P'
+import csv, math, sys
+import xml.dom.minidom
+sys.path.insert(0, sys.argv[1])
+sys.dont_write_bytecode = True
+import scaling
+rows = list(csv.DictReader(open("growth.csv", newline="")))
+count = lambda quantity, axis: sum(r["quantity"] == quantity and r["axis"] == axis for r in rows)
+assert (count("train_ms", "hidden"), count("train_ms", "dim"), count("train_ms", "batch"), count("sample_ms", "dim")) == (15, 18, 18, 18)
+assert (count("train_exponent", "hidden"), count("sample_exponent", "dim")) == (5, 6)
+assert count("peak_memory_mb", "parameters") == count("first_batch_s", "parameters") == 1 and rows[-1]["quantity"] == "list_s"
+assert all(float(r["value"]) > 0 for r in rows if r["quantity"].endswith(("_ms", "_s", "_mb")))
+beside = {(r["quantity"], r["of"], r["axis"]): r["beside"] for r in rows}
+assert float(beside["train_exponent", "fvbn", "dim"]) == 2 and float(beside["train_exponent", "gan", "batch"]) == 1
+b, error = scaling.slope([1, 10, 100], [3, 30 * 1.25, 300])  # logs 0, a + e, 2a: the slope is 1, the residuals -e/3, 2e/3, -e/3
+e = math.log(1.25)
+assert abs(b - 1) < 1e-12 and abs(error - math.sqrt(6 * e * e / 9 / (2 * math.log(10) ** 2))) < 1e-12
+assert scaling.upper([1, 2, 3, 4, 5]) == [3, 4, 5] and scaling.upper([1, 2, 3, 4]) == [2, 3, 4] and len(scaling.upper(list(range(9)))) == 5
+text = open("growth.md").read()
+assert text.count("| gan | ") == 4 and "![Times against sizes](growth.svg)" in text and "| fvbn-logistic | 615440 |" in text
+assert sum(t.firstChild is not None and "training step" in t.toxml() for t in xml.dom.minidom.parse("growth.svg").getElementsByTagName("text")) == 3
+P
+}
+judge "its numbers and figure" check_growth
+judge "usage of scaling.sh" bash -c '"$1" --quik; [ $? = 64 ]' _ "$root/experiments/bench/scaling.sh"
+judge "nothing is left of a failure" bash -c '! /usr/bin/python3 "$1" /bin/false other && [ -z "$(ls | grep other)" ]' _ "$root/experiments/bench/scaling.py"
 rm -rf "$root/experiments/bench/__pycache__"
 
 echo "$passed passed, $failed failed"

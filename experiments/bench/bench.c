@@ -32,7 +32,7 @@ struct tx_bench_phase {
     size_t (*growths)(const bench *b);
 };
 
-const char *tx_bench_phase_name(const tx_workload *w) { return w->phase->name; }
+const char *tx_bench_phase_name(const tx_bench_phase *p) { return p->name; }
 
 /* ---- training: as `taxon run` does it, but no validation falls into any of its steps ---- */
 
@@ -62,8 +62,8 @@ static tx_status train(bench *b)
     return tx_trainer_advance(b->trainer, &epoch_done);
 }
 
-/* The optimiser reads and writes weights and its state; a gradient may be used up in the cache. Rows are read as they are
- * stored and written as numbers. */
+/* The optimiser reads and writes weights and its state; a gradient may be used up in the cache. Rows are read as they
+ * are stored and written as numbers. */
 static double train_bytes(const bench *b)
 {
     double slots = tx_optim_ops_of(b->model->optim[0])->n_slots;
@@ -261,8 +261,6 @@ static void find_floor(const bench *b, double seconds, tx_bench_result *out)
 {
     const tx_workload *w = b->w;
     double each = fmin(0.2, seconds / 20);
-    out->rows = b->rows;
-    out->parameters = (double)tx_model_size(b->model);
     out->flops = tx_bench_flops(w, b->rows);
     out->bytes = w->phase->bytes(b);
     out->units = w->units * b->rows;
@@ -279,7 +277,9 @@ static tx_status run(bench *b, double seconds, tx_bench_result *out)
     TX_TRY(open_model(b));
     TX_TRY(b->w->phase->prepare(b));
     TX_TRY(repeat(b, seconds, out));
-    find_floor(b, seconds, out);
+    out->rows = b->rows;
+    out->parameters = (double)tx_model_size(b->model);
+    if (b->w->pass[0].width[0]) find_floor(b, seconds, out);
     return TX_OK;
 }
 

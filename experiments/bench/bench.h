@@ -39,7 +39,7 @@ typedef struct tx_workload {
     bool mean;      /**< sampling: expected values in place of draws */
     double seconds; /**< how long it is repeated */
     double units;   /**< transcendental functions a row, where they are as many as products; else 0 */
-    tx_bench_pass pass[TX_BENCH_PASSES];
+    tx_bench_pass pass[TX_BENCH_PASSES]; /**< none: no floor is looked for */
 } tx_workload;
 extern const tx_workload tx_workloads[]; /**< ends with name == NULL */
 
@@ -54,13 +54,31 @@ typedef struct tx_bench_result {
     size_t growths;                         /**< system allocations of the tape while it was timed */
 } tx_bench_result;
 
-const char *tx_bench_phase_name(const tx_workload *w); /**< "train", "sample", "evaluate" */
+const char *tx_bench_phase_name(const tx_bench_phase *p); /**< "train", "sample", "evaluate" */
 /** Floating-point operations of the products that `rows` rows need, two a multiply-add. */
 double tx_bench_flops(const tx_workload *w, double rows);
 /** Repeats the workload for `seconds` (0: its own), after warming up, at the number of threads that is set. `watch` is called
  *  between repetitions and by estimators while they run; it may end the process. TX_EDIVERGED, or the options' failures. */
 tx_status tx_bench_run(const tx_workload *w, double seconds, void (*watch)(void *ctx, double share), void *ctx,
                        tx_bench_result *out);
+
+/** What times are measured against: width of the hidden layers, dimension of the data, rows of a step or samples. */
+typedef struct tx_bench_size {
+    size_t hidden, dim, batch;
+} tx_bench_size;
+extern const tx_bench_size tx_bench_middle; /**< of which one is varied */
+
+/** A workload of a family at a size: points into itself. */
+typedef struct tx_bench_scaled {
+    tx_workload workload;
+    tx_bench_data data;
+    char options[TX_NAME_MAX * 2];
+} tx_bench_scaled;
+
+const char *tx_bench_family(int i);     /**< from 0; NULL behind the last */
+bool tx_bench_family_has_hidden(int i); /**< layers whose width can vary */
+/** Training steps or samples of family i at that size, without passes. */
+void tx_bench_scale(int i, const tx_bench_phase *phase, tx_bench_size size, tx_bench_scaled *out);
 
 /** Rates at the number of threads that is set: the best of several within `seconds`, of 2 m n k operations, bytes read and
  *  written in place (so many in one pass), sigmoids. */

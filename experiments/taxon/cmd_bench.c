@@ -18,30 +18,38 @@
 #include "experiments/taxon/schedule.h"
 #include "experiments/taxon/signals.h"
 
-enum { MAX_THREADS = 4096, MAX_NAMES = 64, GEMM = 1000, COPY = 256 << 20 };
+enum { MAX_THREADS = 4096, MAX_NAMES = 64, MAX_SIZES = 32, MAX_SIZE = 100000, GEMM = 1000, COPY = 256 << 20 };
 
 typedef struct request {
     const tx_args *a;
     bool json;
-    double seconds; /* 0: each workload's own */
+    double seconds;    /* 0: each workload's own */
+    const char *phase; /* NULL: all */
+    const char *axis;  /* that --vary names; NULL: workloads, not families */
+    int n_size;
+    size_t size[MAX_SIZES];
     json_t *rows;
 } request;
 
 /* ---- which workloads ---- */
 
-static int names(const char *name[MAX_NAMES])
+static const tx_bench_phase *const phases[] = {&tx_bench_train, &tx_bench_sample, &tx_bench_estimate};
+
+static int names(const request *q, const char *name[MAX_NAMES])
 {
     int n = 0;
-    for (const tx_workload *w = tx_workloads; w->name; w++)
+    for (const tx_workload *w = tx_workloads; !q->axis && w->name; w++)
         if (n == 0 || strcmp(name[n - 1], w->name) != 0) name[n++] = w->name;
+    for (int i = 0; q->axis && tx_bench_family(i); i++) name[n++] = tx_bench_family(i);
     name[n] = NULL;
     return n;
 }
 
-static tx_status check_names(const tx_args *a)
+static tx_status check_names(const request *q)
 {
+    const tx_args *a = q->a;
     const char *name[MAX_NAMES];
-    int n = names(name);
+    int n = names(q, name);
     for (int i = 0; i < a->n; i++) {
         int k = 0;
         while (k < n && strcmp(name[k], a->v[i]) != 0) k++;
@@ -49,19 +57,63 @@ static tx_status check_names(const tx_args *a)
         tx_text all = {0};
         for (k = 0; k < n; k++) tx_text_add(&all, "%s%s", k ? ", " : "", name[k]);
         const char *near = tx_nearest(a->v[i], name);
-        tx_status s = tx_fail(TX_EUSAGE, "bench: unknown workload '%.100s'%s%s%s; there are %s", a->v[i],
-                              near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "", all.s);
+        tx_status s = tx_fail(TX_EUSAGE, "bench: unknown %s '%.100s'%s%s%s; there are %s",
+                              q->axis ? "family" : "workload", a->v[i], near ? ": did you mean '" : "",
+                              near ? near : "", near ? "'?" : "", all.s);
         tx_text_free(&all);
         return s;
     }
     return TX_OK;
 }
 
-static bool wanted(const tx_args *a, const char *name)
+static bool wanted(const request *q, const char *name, const char *phase)
 {
-    for (int i = 0; i < a->n; i++)
-        if (strcmp(a->v[i], name) == 0) return true;
-    return a->n == 0;
+    if (q->phase && strcmp(q->phase, phase) != 0) return false;
+    for (int i = 0; i < q->a->n; i++)
+        if (strcmp(q->a->v[i], name) == 0) return true;
+    return q->a->n == 0;
+}
+
+static tx_status check_phase(request *q)
+{
+    q->phase = tx_args_text(q->a, "phase", NULL);
+    if (!q->phase) return TX_OK;
+    for (size_t i = 0; i < TX_LEN(phases); i++)
+        if (strcmp(q->phase, tx_bench_phase_name(phases[i])) == 0) return TX_OK;
+    return tx_fail(TX_EUSAGE, "--phase: expected train, sample or evaluate, found '%.100s'", q->phase);
+}
+
+/* Where --vary puts a size. */
+static size_t *place_of(const char *axis, size_t len, tx_bench_size *s)
+{
+    const struct {
+        const char *axis;
+        size_t *place;
+    } all[] = {{"hidden", &s->hidden}, {"dim", &s->dim}, {"batch", &s->batch}};
+    for (size_t i = 0; i < TX_LEN(all); i++)
+        if (strlen(all[i].axis) == len && strncmp(axis, all[i].axis, len) == 0) return all[i].place;
+    return NULL;
+}
+
+/* hidden=N,N,... */
+static tx_status check_vary(request *q)
+{
+    tx_bench_size s;
+    const char *text = tx_args_text(q->a, "vary", NULL), *at = text ? strchr(text, '=') : NULL;
+    if (!text) return TX_OK;
+    if (!at || !place_of(text, (size_t)(at - text), &s))
+        return tx_fail(TX_EUSAGE, "--vary: expected hidden=N,..., dim=N,... or batch=N,..., found '%.100s'", text);
+    q->axis = text;
+    do {
+        char *end;
+        long long n = strtoll(++at, &end, 10);
+        if (end == at || (*end && *end != ',') || n < 1 || n > MAX_SIZE || q->n_size == MAX_SIZES)
+            return tx_fail(TX_EUSAGE, "--vary: expected at most %d sizes from 1 to %d behind the '=', found '%.100s'",
+                           MAX_SIZES, MAX_SIZE, text);
+        q->size[q->n_size++] = (size_t)n;
+        at = end;
+    } while (*at);
+    return TX_OK;
 }
 
 /* ---- where: processor, libraries, variables, rates ---- */
@@ -162,30 +214,64 @@ static void watch(void *ctx, double share)
 static json_t *row(const tx_workload *w, const tx_bench_result *r)
 {
     return json_pack("{s:s, s:s, s:i, s:f, s:f, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:i}", "name",
-                     w->name, "phase", tx_bench_phase_name(w), "batch", (int)w->batch, "median_ms", r->median * 1e3,
-                     "images_per_second", (double)w->batch / r->median, "n", (int)r->n, "floor_ms", r->floor * 1e3,
-                     "share", r->floor / r->median, "gflop", r->flops * 1e-9, "gbyte", r->bytes * 1e-9, "gunit",
-                     r->units * 1e-9, "gemm_gflops", r->gemm_rate * 1e-9, "copy_gbytes", r->copy_rate * 1e-9,
+                     w->name, "phase", tx_bench_phase_name(w->phase), "batch", (int)w->batch, "median_ms",
+                     r->median * 1e3, "images_per_second", (double)w->batch / r->median, "n", (int)r->n, "floor_ms",
+                     r->floor * 1e3, "share", r->floor / r->median, "gflop", r->flops * 1e-9, "gbyte", r->bytes * 1e-9,
+                     "gunit", r->units * 1e-9, "gemm_gflops", r->gemm_rate * 1e-9, "copy_gbytes", r->copy_rate * 1e-9,
                      "unit_gunits", r->unit_rate * 1e-9, "parameters", r->parameters, "growths", (int)r->growths);
 }
 
 static void print_row(const json_t *r)
 {
-    printf("%-20s %-8s batch %5.0f %10.3f ms %10.0f img/s  (n=%.0f)  floor %9.3f ms, share %3.0f %%\n",
-           text_of(r, "name"), text_of(r, "phase"), number_of(r, "batch"), number_of(r, "median_ms"),
-           number_of(r, "images_per_second"), number_of(r, "n"), number_of(r, "floor_ms"), 100 * number_of(r, "share"));
+    printf("%-20s %-8s batch %5.0f %10.3f ms %10.0f img/s  (n=%.0f)  ", text_of(r, "name"), text_of(r, "phase"),
+           number_of(r, "batch"), number_of(r, "median_ms"), number_of(r, "images_per_second"), number_of(r, "n"));
+    if (number_of(r, "floor_ms") > 0)
+        printf("floor %9.3f ms, share %3.0f %%\n", number_of(r, "floor_ms"), 100 * number_of(r, "share"));
+    else
+        printf("hidden %4.0f, dim %4.0f\n", number_of(r, "hidden"), number_of(r, "dim"));
     fflush(stdout);
 }
 
-static tx_status run_all(request *q)
+/* With `size` the row of a family. */
+static tx_status run_row(request *q, const tx_workload *w, const tx_bench_size *size)
 {
-    for (const tx_workload *w = tx_workloads; w->name; w++) {
-        tx_bench_result r;
-        if (!wanted(q->a, w->name)) continue;
-        TX_TRY(tx_bench_run(w, q->seconds, watch, q, &r));
-        json_array_append_new(q->rows, row(w, &r));
-        if (!q->json) print_row(json_array_get(q->rows, json_array_size(q->rows) - 1));
+    tx_bench_result r;
+    TX_TRY(tx_bench_run(w, q->seconds, watch, q, &r));
+    json_t *j = row(w, &r);
+    if (size) json_object_set_new(j, "hidden", json_integer((json_int_t)size->hidden));
+    if (size) json_object_set_new(j, "dim", json_integer((json_int_t)size->dim));
+    json_array_append_new(q->rows, j);
+    if (!q->json) print_row(j);
+    return TX_OK;
+}
+
+static tx_status run_workloads(request *q)
+{
+    for (const tx_workload *w = tx_workloads; w->name; w++)
+        if (wanted(q, w->name, tx_bench_phase_name(w->phase))) TX_TRY(run_row(q, w, NULL));
+    return TX_OK;
+}
+
+static tx_status run_family(request *q, int family, const tx_bench_phase *phase)
+{
+    for (int k = 0; k < q->n_size; k++) {
+        tx_bench_scaled scaled;
+        tx_bench_size size = tx_bench_middle;
+        size_t *varied = place_of(q->axis, strcspn(q->axis, "="), &size);
+        if (varied == &size.hidden && !tx_bench_family_has_hidden(family)) continue;
+        *varied = q->size[k];
+        tx_bench_scale(family, phase, size, &scaled);
+        TX_TRY(run_row(q, &scaled.workload, &size));
     }
+    return TX_OK;
+}
+
+static tx_status run_families(request *q)
+{
+    static const tx_bench_phase *const both[] = {&tx_bench_train, &tx_bench_sample};
+    for (int i = 0; tx_bench_family(i); i++)
+        for (size_t p = 0; p < TX_LEN(both); p++)
+            if (wanted(q, tx_bench_family(i), tx_bench_phase_name(both[p]))) TX_TRY(run_family(q, i, both[p]));
     return TX_OK;
 }
 
@@ -200,7 +286,9 @@ static int run(const tx_args *a)
     request q = {.a = a, .json = tx_args_on(a, "json")};
     int threads;
     const char *seconds = tx_args_text(a, "seconds", NULL);
-    TX_TRY(check_names(a));
+    TX_TRY(check_phase(&q));
+    TX_TRY(check_vary(&q));
+    TX_TRY(check_names(&q));
     TX_TRY(tx_args_int(a, "threads", 1, MAX_THREADS, tx_cores(), &threads));
     if (seconds) TX_TRY(tx_duration(seconds, &q.seconds));
     tx_stop_watch(true);
@@ -208,7 +296,8 @@ static int run(const tx_args *a)
     json_t *all = place(q.seconds);
     q.rows = json_array();
     if (!q.json) print_place(all);
-    tx_status s = run_all(&q);
+    tx_status s = q.axis ? run_families(&q) : run_workloads(&q);
+    if (!s && json_array_size(q.rows) == 0) s = tx_fail(TX_EUSAGE, "bench: none of these has what is asked for");
     json_object_set_new(all, "rows", q.rows);
     json_object_set_new(all, "peak_memory_mb", json_real(peak_memory()));
     if (!s && q.json)
@@ -223,16 +312,20 @@ static int run(const tx_args *a)
 static const tx_flag flags[] = {
     {"threads", 't', "N", "threads (one a core)"},
     {"seconds", 's', "S", "how long each workload is repeated (3 to 6, as its table says), at least five times"},
+    {"phase", 'p', "NAME", "train, sample or evaluate alone"},
+    {"vary", 0, "AXIS=N,N,...", "families at these sizes of hidden (layers' width), dim (of data) or batch"},
     {"json", 0, NULL, "one JSON document in place of lines"},
     {0},
 };
 const tx_command tx_command_bench = {
     .name = "bench",
     .summary = "How fast training, sampling and estimators are, and how near to what the machine can do",
-    .usage = "[WORKLOAD ...]",
+    .usage = "[WORKLOAD ... | --vary AXIS=N,N,... [FAMILY ...]]",
     .detail =
         "A line a workload: the median time, and the floor: the time of its products at a GEMM rate, of its\n"
         "traffic at a copy rate and, for NADE, of its sigmoids, all measured in the same call at as many threads.\n"
+        "With --vary: training steps and samples of each family with hidden 500, dim 784, batch 100 but for what "
+        "varies.\n"
         "Exit code 0; 75 or 130 stopped; 64 an unknown workload.",
     .flags = flags,
     .min = 0,
