@@ -559,24 +559,6 @@ static void initial_weights_suit_the_activation(void)
     tx_params_free(p);
 }
 
-static void masks(void)
-{
-    tx_tape *t = tx_tape_new(0);
-    tx_tensor x = matrix(4, 5, 0), w = matrix(5, 3, 100), b = matrix(1, 3, 200), mask = matrix(5, 3, 300);
-    for (size_t i = 0; i < 15; i++) mask.x[i] = mask.x[i] > 0;
-    tx_var wv = tx_leaf(t, w), y = tx_masked_dense(t, tx_leaf(t, x), wv, tx_leaf(t, b), mask, TX_TANH), g;
-    for (size_t i = 0; i < 12; i++) {
-        double z = (double)b.x[i % 3];
-        for (size_t j = 0; j < 5; j++)
-            if (mask.x[j * 3 + i % 3] > 0) z += (double)x.x[i / 3 * 5 + j] * (double)w.x[j * 3 + i % 3];
-        CHECK_NEAR(y->v.x[i], tanh(z), eps);
-    }
-    tx_grad(t, y, &wv, 1, &g);
-    for (size_t i = 0; i < 15; i++) CHECK_TRUE((g->v.x[i] != 0) == (mask.x[i] > 0));
-    free(x.x), free(w.x), free(b.x), free(mask.x);
-    tx_tape_free(t);
-}
-
 static void dropout(void)
 {
     enum { ROWS = 200, COLS = 65 };
@@ -667,7 +649,6 @@ int main(void)
         {"gradients of weights", gradients_of_weights},
         {"multilayer perceptron", multilayer_perceptron},
         {"initial weights suit the activation", initial_weights_suit_the_activation},
-        {"masked dense layer", masks},
         {"dropout", dropout},
         {"activation choices", activation_choices},
         {"misuse aborts", misuse_aborts},

@@ -51,11 +51,6 @@ tx_var tx_mlp_apply(tx_tape *t, const tx_params *p, const tx_mlp *m, tx_var x)
     return x;
 }
 
-tx_var tx_masked_dense(tx_tape *t, tx_var x, tx_var w, tx_var b, tx_tensor mask, tx_act act)
-{
-    return tx_dense(t, x, tx_mul(t, w, tx_leaf(t, mask)), b, act);
-}
-
 tx_var tx_dropout(tx_tape *t, tx_var x, real keep, size_t parts, const tx_rng r[])
 {
     size_t rows = tx_rows(x->v), each = tx_len(x->v) / parts;

@@ -13,8 +13,6 @@ tx_mlp tx_mlp_add(tx_params *p, const char *name, size_t in, const tx_ints *hidd
 tx_mlp tx_mlp_add_init(tx_params *p, const char *name, size_t in, const tx_ints *hidden, size_t out, tx_act hidden_act,
                        tx_act out_act, tx_init weight);
 tx_var tx_mlp_apply(tx_tape *t, const tx_params *p, const tx_mlp *m, tx_var x); /**< [n,in] -> [n,out] */
-/** act(x (w * mask) + b): mask is a constant [in,out] of zeros and ones that the caller owns (MADE). */
-tx_var tx_masked_dense(tx_tape *t, tx_var x, tx_var w, tx_var b, tx_tensor mask, tx_act act);
 /** Inverted dropout (Srivastava et al. 2014): keeps with probability `keep` and divides by it. r[] names the step's noise:
  *  the rows are `parts` batches of equal size below one another, each with noise of its own, as if it were alone. */
 tx_var tx_dropout(tx_tape *t, tx_var x, real keep, size_t parts, const tx_rng r[]);

@@ -152,7 +152,7 @@ H = 500, dimension D = 784, batch B = 100; VAE and MADE have one hidden layer, G
 
 An exponent is the slope of log time on log size over the upper half of the range (at least three sizes), with its standard error. Beside it: the slope
 of the number of multiply-adds over the same sizes, and the exponent that this tends to. Time grows more slowly than products where something else takes
-its share: the optimiser moves 28 bytes a parameter whatever the batch, small products run below the full GEMM rate, and a time an op is constant. So the
+its share: the optimiser moves 24 bytes a parameter whatever the batch, small products run below the full GEMM rate, and a time an op is constant. So the
 exponent in the batch is 0 for few rows and 1 for many.
 
 ![Times against sizes]({figure})
