@@ -179,7 +179,7 @@ typedef struct gemm {
     real *c;
     size_t ldc;
     bool by_cols;
-    size_t tile;
+    size_t tiles;
     const real *bias; /* of a dense layer */
     tx_loop *after;   /* on each row of a finished tile; NULL if there is none */
 } gemm;
@@ -211,10 +211,17 @@ void tx_gemm_serial(bool ta, bool tb, size_t m, size_t n, size_t k, real alpha, 
 #endif
 }
 
+/* Where tile i begins: all are equal up to GEMM_UNIT. */
+static size_t cut(const gemm *g, size_t i)
+{
+    size_t side = g->by_cols ? g->n : g->m;
+    return i == g->tiles ? side : side * i / g->tiles / GEMM_UNIT * GEMM_UNIT;
+}
+
 static void gemm_tile(void *ctx, size_t i)
 {
     const gemm *g = ctx;
-    size_t whole = g->by_cols ? g->n : g->m, from = i * g->tile, size = whole - from < g->tile ? whole - from : g->tile;
+    size_t from = cut(g, i), size = cut(g, i + 1) - from;
     size_t row = g->by_cols ? 0 : from, col = g->by_cols ? from : 0;
     size_t m = g->by_cols ? g->m : size, n = g->by_cols ? size : g->n;
     const real *a = g->a + row * (g->ta ? 1 : g->lda), *b = g->b + col * (g->tb ? g->ldb : 1);
@@ -232,9 +239,8 @@ static void gemm_run(gemm *g)
     g->by_cols = g->n >= g->m;
     size_t side = g->by_cols ? g->n : g->m, parts = side / (g->by_cols ? GEMM_COLS : GEMM_ROWS);
     bool small = parts < 2 || (double)g->m * (double)g->n * (double)g->k < GEMM_SMALL;
-    size_t tiles = small ? 1 : (parts < 8 ? 2 : 4);
-    g->tile = tiles == 1 ? side : divide_up(divide_up(side, tiles), GEMM_UNIT) * GEMM_UNIT;
-    tx_parallel(divide_up(side, g->tile), gemm_tile, g);
+    g->tiles = small ? 1 : (parts < 8 ? 2 : 4);
+    tx_parallel(g->tiles, gemm_tile, g);
 }
 
 void tx_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, real alpha, const real *a, size_t lda, const real *b,

@@ -125,6 +125,7 @@ static size_t tiles_of(size_t rows, size_t cols)
 {
     size_t most = rows / TILE_ROWS, tiles = rows * cols / TILE;
     if (tiles < 2 && rows * cols >= TILE / 2) tiles = 2;
+    tiles += tiles % 2; /* an odd one out would leave half of two threads idle */
     if (tiles > most) tiles = most;
     if (tiles > TILES) tiles = TILES;
     return tiles < 2 ? 0 : tiles;

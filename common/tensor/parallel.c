@@ -26,6 +26,7 @@ void tx_parallel(size_t n_tile, void (*fn)(void *ctx, size_t tile), void *ctx)
         for (size_t i = 0; i < n_tile; i++) fn(ctx, i);
         return;
     }
-#pragma omp parallel for schedule(static) num_threads(threads)
+    /* Whichever thread is free takes the next tile: one that the system holds up does not keep the others waiting. */
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
     for (size_t i = 0; i < n_tile; i++) fn(ctx, i);
 }
