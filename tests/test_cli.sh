@@ -238,6 +238,7 @@ check "evaluate on an unknown split" 64 "train, valid or test" -- evaluate "$run
 check "evaluate out of range" 78 "key 'n_repeat': expected integer, 2 to 100000; found '1'" -- evaluate "$run" --estimator elbo n_repeat=1
 check "evaluate under a name that is no file's" 64 "expected 1 to 100 letters" -- evaluate "$run" --estimator elbo --name a/b
 check "evaluate under the name of another estimator" 64 "'exact' is the name of another estimator than elbo" -- evaluate "$run" --estimator elbo --name exact
+check "evaluate under a name that ends in a split's" 64 "'own-valid' ends in a split's name" -- evaluate "$run" --estimator elbo --name own-valid
 check "evaluate with no threads" 64 "from 1 to" -- evaluate "$run" --estimator elbo --threads 0
 check "evaluate with another progress" 64 "auto, bar, plain" -- evaluate "$run" --estimator elbo --progress dots
 check "evaluate nothing" 66 "nowhere" -- evaluate nowhere --estimator elbo

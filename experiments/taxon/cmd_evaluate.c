@@ -63,6 +63,18 @@ static tx_status read_split(const tx_args *a, request *q)
     return tx_fail(TX_EUSAGE, "evaluate: --split: expected train, valid or test; found '%s'", split);
 }
 
+/* evaluation-LABEL-valid.h5 is the file of LABEL on valid, and of no other label. */
+static tx_status refuse_split(const char *label)
+{
+    const char *end = strrchr(label, '-');
+    for (int k = 0; end && k < TX_N_SPLIT; k++)
+        if (strcmp(end + 1, tx_split_name((tx_split)k)) == 0)
+            return tx_fail(TX_EUSAGE,
+                           "evaluate: --name: '%s' ends in a split's name, which --split %s says: leave '%s' out",
+                           label, end + 1, end);
+    return TX_OK;
+}
+
 static tx_status read_request(const tx_args *a, request *q)
 {
     const char *estimator = tx_args_text(a, "estimator", NULL);
@@ -82,6 +94,7 @@ static tx_status read_request(const tx_args *a, request *q)
         return tx_fail(TX_EUSAGE,
                        "evaluate: --name: '%s' is the name of another estimator than %s: choose one of your own",
                        q->name, q->ops->name);
+    TX_TRY(refuse_split(q->name));
     q->fresh = tx_args_on(a, "fresh");
     TX_TRY(read_split(a, q));
     TX_TRY(tx_args_int(a, "examples", 1, INT_MAX, 0, &q->n_example));
