@@ -163,8 +163,9 @@ static double fold(tx_fold *f, const tx_args *a, size_t n)
     return s;
 }
 
-/* C is cut along its longer side: into 2 parts of at least GEMM_COLS columns or GEMM_ROWS rows, into 4 where these are
- * twice as large (two halves lose 0 to 3 % of one thread's speed, quarters of 125 columns 10 to 20 %). */
+/* C is cut along its longer side, since each part packs the other operand again: into 2 parts of at least GEMM_COLS
+ * columns or GEMM_ROWS rows, into 4 from 16 times that (a layer of 1000 x 1000 in quarters costs two threads a tenth
+ * more than in halves). */
 enum { GEMM_COLS = 96, GEMM_ROWS = 64, GEMM_UNIT = 16, GEMM_SMALL = 1 << 19 };
 
 typedef struct gemm {
@@ -239,7 +240,7 @@ static void gemm_run(gemm *g)
     g->by_cols = g->n >= g->m;
     size_t side = g->by_cols ? g->n : g->m, parts = side / (g->by_cols ? GEMM_COLS : GEMM_ROWS);
     bool small = parts < 2 || (double)g->m * (double)g->n * (double)g->k < GEMM_SMALL;
-    g->tiles = small ? 1 : (parts < 8 ? 2 : 4);
+    g->tiles = small ? 1 : (parts < 16 ? 2 : 4);
     tx_parallel(g->tiles, gemm_tile, g);
 }
 
