@@ -96,7 +96,7 @@ struct tx_trainer {
     real *x;                  /* [batch,dim] */
     double *value, *jacobian; /* [VALID_ROWS] */
     tx_metrics sum;           /* of this epoch, weighted by rows */
-    real *best[TX_MAX_NETS];  /* copies of the nets' blocks */
+    real *best[TX_MAX_NETS];  /* copies of the nets' blocks, from the first epoch that is the best */
 };
 
 tx_status tx_trainer_new(tx_trainer **out, tx_model *m, const tx_view *v, const tx_train_config *c, uint64_t seed)
@@ -118,8 +118,6 @@ tx_status tx_trainer_new(tx_trainer **out, tx_model *m, const tx_view *v, const 
     t->value = tx_alloc(VALID_ROWS, sizeof *t->value);
     t->jacobian = tx_alloc(VALID_ROWS, sizeof *t->jacobian);
     tx_model_train_with(m, optimizer(c), t->c.optim_config);
-    for (int i = 0; i < m->n_net && t->score != TX_SCORE_NONE; i++)
-        t->best[i] = tx_alloc(tx_len(tx_params_block(m->net[i])), sizeof(real));
     *out = t;
     return TX_OK;
 }
@@ -203,11 +201,18 @@ static void validate(tx_trainer *t, double *objective, double *log_likelihood)
     *log_likelihood = (sum + jacobian) / (double)n;
 }
 
+static real *best_of(tx_trainer *t, int i)
+{
+    if (!t->best[i]) t->best[i] = tx_alloc(tx_len(tx_params_block(t->m->net[i])), sizeof(real));
+    return t->best[i];
+}
+
 static void keep_best(tx_trainer *t, bool put_back)
 {
     for (int i = 0; i < t->m->n_net; i++) {
         tx_tensor block = tx_params_block(t->m->net[i]);
-        memcpy(put_back ? block.x : t->best[i], put_back ? t->best[i] : block.x, tx_len(block) * sizeof(real));
+        real *best = best_of(t, i);
+        memcpy(put_back ? block.x : best, put_back ? best : block.x, tx_len(block) * sizeof(real));
     }
 }
 
@@ -350,7 +355,7 @@ static tx_status visit_nets(tx_trainer *t, tx_visit_fn fn, void *ctx)
         snprintf(name, sizeof name, "parameters_%s", net);
         TX_TRY(fn(ctx, name, 'r', tx_len(block), block.x));
         snprintf(name, sizeof name, "best_%s", net);
-        if (t->best[i]) TX_TRY(fn(ctx, name, 'r', tx_len(block), t->best[i]));
+        if (t->state.best_epoch) TX_TRY(fn(ctx, name, 'r', tx_len(block), best_of(t, i)));
         for (int k = 0; k < o->n_slots; k++) {
             tx_tensor slot = tx_optim_slot(t->m->optim[i], k);
             snprintf(name, sizeof name, "%s_%s", o->slot_name[k], net);
