@@ -455,6 +455,11 @@ for _ in $(seq 1 500); do [ "$(stat -c %i $metrics)" != "$inode" ] && break; sle
 after=$(epochs stop)
 kill -INT "$pid"
 ended "SIGINT after resuming" 75
+there "the checkpoint before is kept" stop/bars-raw/made/seed-0/checkpoint.prev.h5
+rm -rf older && cp -r stop older && truncate -s -7 older/bars-raw/made/seed-0/checkpoint.h5
+check "the newest checkpoint is damaged" 0 "checkpoint.prev.h5: goes on from here" -- run long.yaml --out older --reproducible --progress none
+same "a run from the checkpoint before ends alike" "older/$result" "whole/$result"
+gone "no checkpoint is left" older/bars-raw/made/seed-0/checkpoint.prev.h5
 if [ "$after" -ge "$before" ]; then ok; else fail "the run did not go on from its checkpoint"; fi
 start stop $(($(epochs stop) + 2))
 "$taxon" status stop >out.txt

@@ -4,8 +4,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/store/parts.h"
+
+const char *const tx_checkpoint_name[TX_GENERATIONS] = {"checkpoint.h5", "checkpoint.prev.h5"};
+
+char *tx_checkpoint_newest(const char *folder)
+{
+    for (int g = 0; g < TX_GENERATIONS; g++) {
+        tx_text path = {0};
+        tx_text_add(&path, "%s/%s", folder, tx_checkpoint_name[g]);
+        if (access(path.s, F_OK) == 0) return path.s;
+        tx_text_free(&path);
+    }
+    return NULL;
+}
 
 /** Kinds of trainer state and how they are stored: whole numbers of 64 bits as eight little-endian bytes each. */
 typedef struct element {

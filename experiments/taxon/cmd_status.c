@@ -1,5 +1,6 @@
 #include "experiments/taxon/command.h"
 #include "experiments/taxon/gather.h"
+#include "common/store/checkpoint.h"
 #include "common/store/content.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -44,16 +45,16 @@ static json_t *last_metrics(const char *folder)
  * result tells itself how the run ended. */
 static int look(const char *folder, const char **state, char why[TX_TEXT_MAX])
 {
-    tx_text result = {0}, checkpoint = {0};
+    tx_text result = {0};
+    char *checkpoint = tx_checkpoint_newest(folder);
     tx_run_info r = {0};
     int bad = 0;
     tx_text_add(&result, "%s/result.h5", folder);
-    tx_text_add(&checkpoint, "%s/checkpoint.h5", folder);
     bool ended = access(result.s, F_OK) == 0;
     *state = ended ? "damaged" : "checkpointed";
-    if (!ended && access(checkpoint.s, F_OK) != 0) {
+    if (!ended && !checkpoint) {
         *state = NULL;
-    } else if ((ended ? tx_run_read(result.s, false, &r) : tx_content_verify(checkpoint.s)) != TX_OK) {
+    } else if ((ended ? tx_run_read(result.s, false, &r) : tx_content_verify(checkpoint)) != TX_OK) {
         *state = "damaged";
         tx_copy_text(why, TX_TEXT_MAX, tx_last_error());
         bad = 1;
@@ -64,7 +65,7 @@ static int look(const char *folder, const char **state, char why[TX_TEXT_MAX])
         bad = r.n_left_out;
     }
     tx_run_info_free(&r);
-    tx_text_free(&result), tx_text_free(&checkpoint);
+    tx_text_free(&result), free(checkpoint);
     return bad;
 }
 

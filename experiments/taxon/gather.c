@@ -26,7 +26,7 @@ static bool is_a(const char *path, mode_t type)
 
 static bool holds_run(const char *folder)
 {
-    static const char *const file[] = {"result.h5", "checkpoint.h5", "metrics.jsonl", "log.txt"};
+    static const char *const file[] = {"result.h5", "checkpoint.h5", "checkpoint.prev.h5", "metrics.jsonl", "log.txt"};
     bool found = false;
     for (size_t i = 0; !found && i < TX_LEN(file); i++) {
         char *path = join(folder, file[i]);

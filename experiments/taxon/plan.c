@@ -1,4 +1,5 @@
 #include "experiments/taxon/plan.h"
+#include "common/store/checkpoint.h"
 #include "common/store/content.h"
 #include "common/store/run_file.h"
 #include "experiments/taxon/print.h"
@@ -241,10 +242,10 @@ static void look_at_result(tx_job *j, const char *path, const tx_run_info *r)
 
 static void look(tx_job *j)
 {
-    char *path = join(j->folder, "result.h5"), *checkpoint = join(j->folder, "checkpoint.h5"), why[TX_TEXT_MAX];
+    char *path = join(j->folder, "result.h5"), *checkpoint = tx_checkpoint_newest(j->folder), why[TX_TEXT_MAX];
     tx_run_info r = {0};
     if (!exists(path)) {
-        j->state = exists(checkpoint) ? TX_JOB_RESUME : TX_JOB_NEW;
+        j->state = checkpoint ? TX_JOB_RESUME : TX_JOB_NEW;
     } else if (tx_run_read(path, false, &r) == TX_OK) {
         look_at_result(j, path, &r);
         tx_run_info_free(&r);

@@ -29,7 +29,7 @@ typedef struct runner {
     json_t *config;
     tx_setting *set;
     tx_trainer *trainer;
-    char *identity, *result, *checkpoint, *metrics;
+    char *identity, *result, *metrics, *checkpoint[TX_GENERATIONS];
     int lock;
     double told, saved; /* when progress was told, a checkpoint written */
     char start[32], failure[TX_TEXT_MAX];
@@ -113,7 +113,10 @@ static tx_status append_metrics(const runner *r)
 
 static tx_status save(runner *r)
 {
-    TX_TRY(tx_checkpoint_write(r->checkpoint, r->identity, r->trainer));
+    if (rename(r->checkpoint[0], r->checkpoint[1]) != 0 && errno != ENOENT)
+        return tx_fail(TX_EIO, "%s: cannot be renamed to %s: %s", r->checkpoint[0], tx_checkpoint_name[1],
+                       strerror(errno));
+    TX_TRY(tx_checkpoint_write(r->checkpoint[0], r->identity, r->trainer));
     r->saved = tx_now();
     return TX_OK;
 }
@@ -289,8 +292,9 @@ static tx_status write_result(runner *r, tx_status outcome)
     run->threads = tx_threads();
     count_cost(r);
     TX_TRY(tx_run_write(run, r->result, r->options->reproducible, NULL));
-    if (unlink(r->checkpoint) != 0 && errno != ENOENT)
-        return tx_fail(TX_EIO, "%s: cannot be removed: %s", r->checkpoint, strerror(errno));
+    for (int g = 0; g < TX_GENERATIONS; g++)
+        if (unlink(r->checkpoint[g]) != 0 && errno != ENOENT)
+            return tx_fail(TX_EIO, "%s: cannot be removed: %s", r->checkpoint[g], strerror(errno));
     return outcome == TX_OK ? TX_OK : tx_fail(outcome, "%s", r->failure);
 }
 
@@ -313,7 +317,8 @@ static bool ends_with(const char *s, const char *end)
 /* Removes what a killed process had not yet committed; with `all` everything that a former run left. */
 static void sweep(const char *folder, bool all)
 {
-    static const char *const known[] = {"result.h5", "checkpoint.h5", "samples.png", "metrics.jsonl"};
+    static const char *const known[] = {"result.h5", "checkpoint.h5", "checkpoint.prev.h5", "samples.png",
+                                        "metrics.jsonl"};
     DIR *d = opendir(folder);
     for (const struct dirent *e; d && (e = readdir(d));) {
         bool gone = strncmp(e->d_name, "evaluation-", 11) == 0 && (all || ends_with(e->d_name, ".part"));
@@ -353,6 +358,13 @@ static char *identity_of(const runner *r)
     return t.s;
 }
 
+/* To the log and to the user. */
+static void note(json_t *text)
+{
+    fprintf(stderr, "taxon: %s\n", json_string_value(text));
+    tell_line(json_pack("{so}", "note", text));
+}
+
 /* A file of a former run whose bytes are not those that were written is neither used nor lost, and no reason to stop.
  */
 static tx_status set_aside_damaged(const char *path)
@@ -361,8 +373,17 @@ static tx_status set_aside_damaged(const char *path)
     if (access(path, F_OK) != 0 || tx_content_verify(path) != TX_EDATA) return TX_OK;
     tx_copy_text(why, sizeof why, tx_last_error());
     TX_TRY(tx_set_aside(path, aside));
-    fprintf(stderr, "taxon: %s; set aside as %s\n", why, aside);
-    tell_line(json_pack("{so}", "note", json_sprintf("%s; set aside as %s", why, aside)));
+    note(json_sprintf("%s; set aside as %s", why, aside));
+    return TX_OK;
+}
+
+/* From the newest generation that is whole; TX_ENOINPUT where there is none. */
+static tx_status resume(runner *r)
+{
+    tx_status s = tx_checkpoint_read(r->checkpoint[0], r->identity, r->trainer);
+    if (s != TX_ENOINPUT) return s;
+    TX_TRY(tx_checkpoint_read(r->checkpoint[1], r->identity, r->trainer));
+    note(json_sprintf("%s: goes on from here, the checkpoint before the last", r->checkpoint[1]));
     return TX_OK;
 }
 
@@ -372,14 +393,14 @@ static tx_status prepare(runner *r)
     TX_TRY(lock(r));
     sweep(folder, r->options->fresh);
     r->result = path_in(folder, "result.h5");
-    r->checkpoint = path_in(folder, "checkpoint.h5");
+    for (int g = 0; g < TX_GENERATIONS; g++) r->checkpoint[g] = path_in(folder, tx_checkpoint_name[g]);
     r->metrics = path_in(folder, "metrics.jsonl");
     TX_TRY(set_aside_damaged(r->result));
-    TX_TRY(set_aside_damaged(r->checkpoint));
+    for (int g = 0; g < TX_GENERATIONS; g++) TX_TRY(set_aside_damaged(r->checkpoint[g]));
     TX_TRY(tx_setting_open(&r->set, r->spec, stderr));
     r->identity = identity_of(r);
     TX_TRY(tx_trainer_new(&r->trainer, r->set->model, &r->set->view, &r->spec->model.train, (uint64_t)r->spec->seed));
-    tx_status s = tx_checkpoint_read(r->checkpoint, r->identity, r->trainer);
+    tx_status s = resume(r);
     if (s && s != TX_ENOINPUT) {
         char why[TX_TEXT_MAX];
         tx_copy_text(why, sizeof why, tx_last_error());
@@ -398,7 +419,7 @@ static void clear(runner *r)
     tx_trainer_free(r->trainer);
     tx_setting_close(r->set);
     json_decref(r->config);
-    char *text[] = {r->identity, r->result, r->checkpoint, r->metrics};
+    char *text[] = {r->identity, r->result, r->metrics, r->checkpoint[0], r->checkpoint[1]};
     for (size_t i = 0; i < TX_LEN(text); i++) free(text[i]);
     if (r->lock >= 0) close(r->lock);
 }
