@@ -688,6 +688,21 @@ static void test_threads(void)
     tx_model_free(m);
 }
 
+/* A chain is a function of its number and its row: of 120 chains, which are one part, and of 300, which are four. */
+static void test_parts(void)
+{
+    tx_estimate few, many;
+    tx_model *m = new_model(registered("vae"), &binary_view, "{latent: 5, hidden: [20, 13]}");
+    CHECK_OK(estimate("ais", m, &binary_view, "{n_step: 3, n_chain: 30, n_leapfrog: 2, n_example: 4}", 0, 2, &few));
+    CHECK_OK(estimate("ais", m, &binary_view, "{n_step: 3, n_chain: 30, n_leapfrog: 2, n_example: 10}", 0, 2, &many));
+    for (size_t i = 0; i < few.n; i++) {
+        CHECK_NEAR(few.log_likelihood[i], many.log_likelihood[i], 1e-5 * fabs(few.log_likelihood[i]));
+        CHECK_NEAR(few.std_error[i], many.std_error[i], 1e-3 * few.std_error[i]);
+    }
+    tx_estimate_free(&few), tx_estimate_free(&many);
+    tx_model_free(m);
+}
+
 static double last_share;
 static int told;
 static void tell(void *ctx, double share)
@@ -779,6 +794,7 @@ int main(void)
         {"choices are made without the evaluated rows", test_choices},
         {"the Jacobian of the view", test_jacobian},
         {"same bits for every thread count", test_threads},
+        {"the same chains in any parts", test_parts},
         {"progress is monotone and complete", test_progress},
         {"what is refused", test_errors},
         {"seldom accepted", test_warning},

@@ -109,6 +109,32 @@ static void end(tx_model *m, tx_trainer *t)
     tx_model_free(m);
 }
 
+/* The same weights on two tapes at once. */
+static void test_shared(void)
+{
+    enum { ROWS = 7 };
+    tx_model *m;
+    CHECK_OK(tx_model_new(&m, &plain, NULL, &view.space, 1));
+    tx_model *s = tx_model_share(m);
+    tx_tape *a = tx_tape_new(0), *b = tx_tape_new(0);
+    real x[ROWS * DIM];
+    for (size_t i = 0; i < ROWS * DIM; i++) x[i] = (real)tx_rng_normal1(tx_rng_root(8), i);
+    tx_params_value(m->net[0], (tx_param){0}).x[1] = (real)2.385; /* seen by both */
+    tx_model_bind(m, a);
+    tx_model_bind(s, b);
+    tx_var mine = log_prob(m, a, tx_leaf(a, tx_matrix(x, ROWS, DIM)));
+    tx_var other = log_prob(s, b, tx_leaf(b, tx_matrix(x, ROWS, DIM)));
+    for (size_t i = 0; i < ROWS; i++) {
+        double square = pow((double)x[i * DIM] + 1.7, 2) + pow((double)x[i * DIM + 1] - 2.385, 2);
+        CHECK_NEAR(mine->v.x[i], -0.5 * square - log(2 * M_PI), 1e-5 * (1 + square));
+        CHECK_NEAR(other->v.x[i], mine->v.x[i], 0);
+    }
+    CHECK_INT(tx_model_size(s), DIM);
+    tx_model_free(s);
+    CHECK_NEAR(tx_params_value(m->net[0], (tx_param){0}).x[0], -1.7, 1e-6);
+    tx_model_free(m), tx_tape_free(a), tx_tape_free(b);
+}
+
 static double curve(const tx_trainer *t, const char *name, int row)
 {
     const tx_curves *c = tx_trainer_curves(t);
@@ -270,6 +296,7 @@ int main(void)
     static const tx_test tests[] = {
         {"set up", start},
         {"training descends to the optimum", test_learns},
+        {"a shared model", test_shared},
         {"selection, patience, limits, averages", test_selection},
         {"divergence names epoch, step and term", test_divergence},
         {"a gradient that is not finite ends training", test_broken_gradient},

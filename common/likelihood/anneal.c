@@ -6,9 +6,10 @@
 #include "common/likelihood/pass.h"
 #include "common/likelihood/weights.h"
 #include "common/model/latent.h"
+#include "common/tensor/parallel.h"
 
-/* Chains of one pass; a chain's last bits depend on it. */
-enum { CHUNK = 500 };
+/* Chains of one pass, and of each part of it that one thread moves; a chain's last bits depend on both. */
+enum { CHUNK = 500, PART = 128, PARTS = (CHUNK + PART - 1) / PART };
 enum { START_AUTO, START_PRIOR, START_ENCODER };
 enum { SIGMOID, LINEAR };
 
@@ -70,9 +71,9 @@ struct tx_anneal {
     size_t n_step;      /* T */
     double *beta;       /* [T+1] */
     double *step;       /* [T], from 1 */
-    tx_tape *tape;
+    tx_workers *workers;
     uint64_t first;                             /* the pass: its first chain, */
-    size_t n;                                   /* how many, */
+    size_t n, part;                             /* how many, in each part but the last, */
     tx_tensor x, mu, lv;                        /* [CHUNK,.] what they are conditioned on, */
     state now, next;                            /* where they are and whereto they might go */
     real *momentum, *scale;                     /* [CHUNK,k]; scale: deviations of the start */
@@ -166,7 +167,7 @@ tx_status tx_anneal_new(tx_anneal **out, const char *name, const tx_anneal_confi
     a->o = tx_observation_of(m, c->sigma);
     a->encoder = m->ops->posterior && c->start != START_PRIOR;
     a->width = m->ops->latent(m).dim, a->dim = m->space->dim;
-    a->tape = tx_tape_new(1 << 20);
+    a->workers = tx_workers_new(m);
     a->x = new_matrix(a->dim), a->mu = new_matrix(a->width), a->lv = new_matrix(a->width);
     a->now = new_state(a->width), a->next = new_state(a->width);
     a->momentum = tx_alloc(CHUNK * a->width, sizeof(real)), a->scale = tx_alloc(CHUNK * a->width, sizeof(real));
@@ -181,7 +182,7 @@ tx_status tx_anneal_new(tx_anneal **out, const char *name, const tx_anneal_confi
 
 void tx_anneal_free(tx_anneal *a)
 {
-    tx_tape_free(a->tape);
+    tx_workers_free(a->workers);
     free(a->beta), free(a->step), free(a->x.x), free(a->mu.x), free(a->lv.x);
     free_state(&a->now), free_state(&a->next);
     free(a->momentum), free(a->scale), free(a->step_of), free(a->energy), free(a->chance), free(a->weight);
@@ -190,55 +191,61 @@ void tx_anneal_free(tx_anneal *a)
 
 static const tx_prior *prior_of(const tx_anneal *a) { return a->m->ops->latent(a->m).prior; }
 
-static tx_var leaf(tx_anneal *a, tx_tensor rows) { return tx_leaf(a->tape, tx_slice_rows(rows, 0, a->n)); }
-
-static void take_gradient(tx_anneal *a, tx_var y, tx_var z, real *to)
+static void take_gradient(tx_tape *t, tx_var y, tx_var z, real *to)
 {
     tx_var g;
-    tx_grad(a->tape, y, &z, 1, &g);
-    memcpy(to, g->v.x, a->n * a->width * sizeof *to);
+    tx_grad(t, y, &z, 1, &g);
+    memcpy(to, g->v.x, tx_len(g->v) * sizeof *to);
 }
 
-/* One pass through the decoder and back serves every temperature: f_t is a mixture of the two that are kept. */
-static void evaluate(tx_anneal *a, state *q)
+/* Of chains from .. to-1. One pass through the decoder and back serves every temperature: f_t is a mixture of the two
+ * that are kept. */
+static void evaluate(tx_anneal *a, state *q, size_t from, size_t to)
 {
-    tx_tape *t = a->tape;
-    tx_model_bind(a->m, t);
-    tx_var z = tx_leaf(t, tx_matrix(q->z, a->n, a->width));
-    tx_var start = prior_of(a)->logp(t, z), d = tx_observation_logp(a->m, t, a->o, leaf(a, a->x), z);
+    tx_worker w = tx_worker_here(a->workers);
+    tx_tape *t = w.tape;
+    size_t k = a->width;
+    tx_model_bind(w.m, t);
+    tx_var z = tx_leaf(t, tx_matrix(q->z + from * k, to - from, k)), x = tx_leaf(t, tx_slice_rows(a->x, from, to));
+    tx_var start = prior_of(a)->logp(t, z), d = tx_observation_logp(w.m, t, a->o, x, z);
     if (a->encoder) {
-        tx_var p = start;
-        start = tx_normal_logp(t, z, leaf(a, a->mu), leaf(a, a->lv));
+        tx_var p = start, mu = tx_leaf(t, tx_slice_rows(a->mu, from, to));
+        start = tx_normal_logp(t, z, mu, tx_leaf(t, tx_slice_rows(a->lv, from, to)));
         d = tx_add(t, d, tx_sub(t, p, start));
     }
-    take_gradient(a, start, z, q->g_start);
-    take_gradient(a, d, z, q->g_d);
-    for (size_t i = 0; i < a->n; i++) {
-        q->start[i] = (double)start->v.x[i];
-        q->d[i] = (double)d->v.x[i];
+    take_gradient(t, start, z, q->g_start + from * k);
+    take_gradient(t, d, z, q->g_d + from * k);
+    for (size_t i = from; i < to; i++) {
+        q->start[i] = (double)start->v.x[i - from];
+        q->d[i] = (double)d->v.x[i - from];
     }
-    a->gradients += (double)a->n;
+}
+
+static void evaluate_part(void *ctx, size_t i)
+{
+    tx_anneal *a = ctx;
+    evaluate(a, &a->now, i * a->part, smaller((i + 1) * a->part, a->n));
 }
 
 /* momentum += share step scale grad log f_beta: the transition is that of N(0, I) momenta in units of the start's
  * deviations, which is a diagonal mass matrix (Neal 2011, section 4.1) and depends on x alone. */
-static void kick(tx_anneal *a, const state *q, double beta, double share)
+static void kick(tx_anneal *a, const state *q, double beta, double share, size_t from, size_t to)
 {
     size_t k = a->width;
-    for (size_t i = 0; i < a->n; i++) {
+    for (size_t i = from; i < to; i++) {
         real h = (real)(share * a->step_of[i]), b = (real)beta, *p = a->momentum + i * k;
         const real *g = q->g_start + i * k, *gd = q->g_d + i * k, *scale = a->scale + i * k;
         for (size_t j = 0; j < k; j++) p[j] += h * scale[j] * (g[j] + b * gd[j]);
     }
 }
 
-static void drift(tx_anneal *a, real *z)
+static void drift(tx_anneal *a, size_t from, size_t to)
 {
     size_t k = a->width;
-    for (size_t i = 0; i < a->n; i++) {
-        real h = (real)a->step_of[i], *to = z + i * k;
+    for (size_t i = from; i < to; i++) {
+        real h = (real)a->step_of[i], *z = a->next.z + i * k;
         const real *p = a->momentum + i * k, *scale = a->scale + i * k;
-        for (size_t j = 0; j < k; j++) to[j] += h * scale[j] * p[j];
+        for (size_t j = 0; j < k; j++) z[j] += h * scale[j] * p[j];
     }
 }
 
@@ -260,39 +267,61 @@ static void copy_chain(const tx_anneal *a, state *to, const state *from, size_t 
     to->start[i] = from->start[i], to->d[i] = from->d[i];
 }
 
-/* Metropolis: what is not finite is no place to go; from such a place every finite one is. Returns the mean chance. */
-static double accept(tx_anneal *a, double beta, tx_rng choice)
+/* Metropolis: what is not finite is no place to go; from such a place every finite one is. Returns the sum of chances.
+ */
+static double accept(tx_anneal *a, double beta, tx_rng choice, size_t from, size_t to)
 {
     double sum = 0;
-    for (size_t i = 0; i < a->n; i++) {
+    for (size_t i = from; i < to; i++) {
         double h = energy(a, &a->next, beta, i), change = a->energy[i] - h;
         double p = !isfinite(h) ? 0 : change < 0 ? exp(change) : 1;
         if (tx_rng_uniform1(choice, 2 * (a->first + i) + 1) < p) copy_chain(a, &a->now, &a->next, i);
         a->chance[i] += p;
         sum += p;
     }
-    return sum / (double)a->n;
+    return sum;
 }
 
-/* One Hamiltonian transition of every chain, which leaves f_beta unchanged. The gradient at its start is known. */
+typedef struct move {
+    tx_anneal *a;
+    double beta, step;
+    tx_rng momentum, choice;
+    double chance[PARTS]; /* its sum over each part */
+} move;
+
+static void move_part(void *ctx, size_t part)
+{
+    move *q = ctx;
+    tx_anneal *a = q->a;
+    size_t k = a->width, from = part * a->part, to = smaller(from + a->part, a->n);
+    tx_rng_normal(q->momentum, (a->first + from) * k, (to - from) * k, a->momentum + from * k);
+    memcpy(a->next.z + from * k, a->now.z + from * k, (to - from) * k * sizeof(real));
+    for (size_t i = from; i < to; i++) {
+        a->step_of[i] = q->step * (1 + JITTER * (2 * tx_rng_uniform1(q->choice, 2 * (a->first + i)) - 1));
+        a->energy[i] = energy(a, &a->now, q->beta, i);
+    }
+    kick(a, &a->now, q->beta, 0.5, from, to);
+    for (int l = 1; l <= a->c->n_leapfrog; l++) {
+        drift(a, from, to);
+        evaluate(a, &a->next, from, to);
+        kick(a, &a->next, q->beta, l < a->c->n_leapfrog ? 1 : 0.5, from, to);
+    }
+    q->chance[part] = accept(a, q->beta, q->choice, from, to);
+}
+
+static size_t parts(const tx_anneal *a) { return (a->n + a->part - 1) / a->part; }
+
+/* One Hamiltonian transition of every chain, which leaves f_beta unchanged. The gradient at its start is known. Returns
+ * the mean chance of acceptance. */
 static double transition(tx_anneal *a, double beta, double step, tx_rng r)
 {
-    size_t k = a->width;
-    tx_rng choice = tx_rng_named(r, "choice");
-    tx_rng_normal(tx_rng_named(r, "momentum"), a->first * k, a->n * k, a->momentum);
-    memcpy(a->next.z, a->now.z, a->n * k * sizeof(real));
-    for (size_t i = 0; i < a->n; i++) {
-        a->step_of[i] = step * (1 + JITTER * (2 * tx_rng_uniform1(choice, 2 * (a->first + i)) - 1));
-        a->energy[i] = energy(a, &a->now, beta, i);
-    }
-    kick(a, &a->now, beta, 0.5);
-    for (int l = 1; l <= a->c->n_leapfrog; l++) {
-        drift(a, a->next.z);
-        evaluate(a, &a->next);
-        kick(a, &a->next, beta, l < a->c->n_leapfrog ? 1 : 0.5);
-    }
+    double sum = 0;
+    move q = {a, beta, step, tx_rng_named(r, "momentum"), tx_rng_named(r, "choice"), {0}};
+    tx_parallel(parts(a), move_part, &q);
+    a->gradients += (double)a->n * a->c->n_leapfrog;
     if (a->progress) a->progress(a->ctx, fmin(1, a->gradients / a->total));
-    return accept(a, beta, choice);
+    for (size_t i = 0; i < parts(a); i++) sum += q.chance[i];
+    return sum / (double)a->n;
 }
 
 /* q(z|x) of the pass's rows, or the prior: what the start's draws and the transitions need of it. */
@@ -302,8 +331,9 @@ static void set_start(tx_anneal *a)
     for (size_t i = 0; i < len && !a->encoder; i++) a->scale[i] = (real)prior_of(a)->deviation;
     if (!a->encoder) return;
     tx_var mu, lv;
-    tx_model_bind(a->m, a->tape);
-    a->m->ops->posterior(a->m, a->tape, leaf(a, a->x), &mu, &lv);
+    tx_tape *t = tx_worker_here(a->workers).tape;
+    tx_model_bind(a->m, t);
+    a->m->ops->posterior(a->m, t, tx_leaf(t, tx_slice_rows(a->x, 0, a->n)), &mu, &lv);
     memcpy(a->mu.x, mu->v.x, len * sizeof(real));
     memcpy(a->lv.x, lv->v.x, len * sizeof(real));
     for (size_t i = 0; i < len; i++) a->scale[i] = (real)exp((double)a->lv.x[i] / 2);
@@ -319,15 +349,16 @@ static void draw_start(tx_anneal *a, tx_rng r)
 /* A pass of chains first.. of rows x, `chains` a row: to their places, the start's own or the rows' exact draws. */
 static void begin(tx_anneal *a, tx_rng r, size_t first, size_t n, size_t chains, const real x[], const real exact[])
 {
-    size_t k = a->width;
-    a->first = first, a->n = n;
+    size_t k = a->width, halves = (n + 2 * PART - 1) / (2 * PART) * 2; /* even, for two threads */
+    a->first = first, a->n = n, a->part = n <= PART ? n : (n + halves - 1) / halves;
     for (size_t i = 0; i < n; i++) memcpy(a->x.x + i * a->dim, x + (first + i) / chains * a->dim, a->dim * sizeof *x);
     set_start(a);
     if (exact)
         for (size_t i = 0; i < n; i++) memcpy(a->now.z + i * k, exact + (first + i) / chains * k, k * sizeof *x);
     else
         draw_start(a, r);
-    evaluate(a, &a->now);
+    tx_parallel(parts(a), evaluate_part, a);
+    a->gradients += (double)n;
     memset(a->chance, 0, n * sizeof *a->chance);
     memset(a->weight, 0, n * sizeof *a->weight);
 }
@@ -385,11 +416,12 @@ void tx_anneal_choose_sigma(tx_anneal *a)
 void tx_anneal_simulate(tx_anneal *a, tx_rng r, size_t n, real z[], real x[])
 {
     prior_of(a)->fill(tx_rng_named(r, "latent"), 0, n * a->width, z);
+    tx_tape *t = tx_worker_here(a->workers).tape;
     for (size_t i = 0; i < n; i += CHUNK) {
         size_t rows = smaller(n - i, CHUNK);
-        tx_model_bind(a->m, a->tape);
-        tx_observation_sample(a->m, a->tape, a->o, tx_rng_named(r, "observation"), i,
-                              tx_leaf(a->tape, tx_matrix(z + i * a->width, rows, a->width)),
+        tx_model_bind(a->m, t);
+        tx_observation_sample(a->m, t, a->o, tx_rng_named(r, "observation"), i,
+                              tx_leaf(t, tx_matrix(z + i * a->width, rows, a->width)),
                               tx_matrix(x + i * a->dim, rows, a->dim));
     }
 }

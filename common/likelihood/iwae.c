@@ -9,9 +9,11 @@
 #include "common/likelihood/pass.h"
 #include "common/likelihood/weights.h"
 #include "common/model/latent.h"
+#include "common/tensor/parallel.h"
 
-/* Rows whose posterior is computed in one pass; decoder rows of one. Both are part of what last bits depend on. */
-enum { ROWS = 200, CHUNK = 1000 };
+/* Rows whose posterior is computed in one pass; decoder rows of one, which a thread has to itself: both are part of
+ * what last bits depend on. And decoder rows between two reports of progress. */
+enum { ROWS = 200, CHUNK = 250, ROUND = 16 * CHUNK };
 enum { PROPOSAL_AUTO, PROPOSAL_ENCODER, PROPOSAL_PRIOR };
 
 typedef struct iwae_config {
@@ -48,19 +50,26 @@ static tx_status check(const iwae_config *c, const tx_model *m)
     return TX_OK;
 }
 
-/* The decoder's slots: row slot[i] of the batch stands in slot i, with its x, mu and lv; only where that changes are
- * they copied again. */
+/* A decoder's slots: row row[i] of the batch stands in slot i, with its x, mu and lv; only where that changes are they
+ * copied again. */
+typedef struct slots {
+    size_t row[CHUNK];
+    tx_tensor x, mu, lv; /* [CHUNK,.] */
+} slots;
+
 typedef struct sampler {
     tx_model *m;
     tx_observation o;
     tx_rng r;
     bool encoder;
     size_t dim, width; /* of x, of z */
-    tx_tape *tape;
+    tx_workers *workers;
     size_t first, draws; /* first row of the batch */
     tx_tensor x, mu, lv; /* of the batch: [ROWS,dim], [ROWS,width] x2 */
-    size_t slot[CHUNK];
-    tx_tensor slot_x, slot_mu, slot_lv; /* [CHUNK,.] */
+    int n_slots;
+    slots *slots; /* of each thread */
+    double *w;    /* [ROUND] log-weights from .. from+count-1 of the batch */
+    size_t from, count;
 } sampler;
 
 static tx_tensor new_matrix(size_t rows, size_t cols)
@@ -75,17 +84,21 @@ static sampler *new_sampler(const iwae_config *c, tx_model *m, tx_rng r)
     q->encoder = m->ops->posterior && c->proposal != PROPOSAL_PRIOR;
     q->dim = m->space->dim, q->width = m->ops->latent(m).dim;
     q->draws = (size_t)c->n_importance * (size_t)c->n_repeat;
-    q->tape = tx_tape_new(1 << 20);
+    q->workers = tx_workers_new(m);
     q->x = new_matrix(ROWS, q->dim), q->mu = new_matrix(ROWS, q->width), q->lv = new_matrix(ROWS, q->width);
-    q->slot_x = new_matrix(CHUNK, q->dim);
-    q->slot_mu = new_matrix(CHUNK, q->width), q->slot_lv = new_matrix(CHUNK, q->width);
+    q->n_slots = tx_threads();
+    q->slots = tx_alloc((size_t)q->n_slots, sizeof *q->slots);
+    for (slots *s = q->slots; s < q->slots + q->n_slots; s++)
+        s->x = new_matrix(CHUNK, q->dim), s->mu = new_matrix(CHUNK, q->width), s->lv = new_matrix(CHUNK, q->width);
+    q->w = tx_alloc(ROUND, sizeof *q->w);
     return q;
 }
 
 static void free_sampler(sampler *q)
 {
-    tx_tape_free(q->tape);
-    free(q->x.x), free(q->mu.x), free(q->lv.x), free(q->slot_x.x), free(q->slot_mu.x), free(q->slot_lv.x);
+    tx_workers_free(q->workers);
+    for (slots *s = q->slots; s < q->slots + q->n_slots; s++) free(s->x.x), free(s->mu.x), free(s->lv.x);
+    free(q->x.x), free(q->mu.x), free(q->lv.x), free(q->slots), free(q->w);
     free(q);
 }
 
@@ -94,10 +107,12 @@ static void begin_batch(sampler *q, const tx_view *v, tx_split s, size_t first, 
     tx_var mu, lv;
     q->first = first;
     tx_view_range(v, s, first, rows, q->x.x, jacobian);
-    for (size_t i = 0; i < CHUNK; i++) q->slot[i] = SIZE_MAX;
+    for (slots *t = q->slots; t < q->slots + q->n_slots; t++)
+        for (size_t i = 0; i < CHUNK; i++) t->row[i] = SIZE_MAX;
     if (!q->encoder) return;
-    tx_model_bind(q->m, q->tape);
-    q->m->ops->posterior(q->m, q->tape, tx_leaf(q->tape, tx_slice_rows(q->x, 0, rows)), &mu, &lv);
+    tx_tape *t = tx_worker_here(q->workers).tape;
+    tx_model_bind(q->m, t);
+    q->m->ops->posterior(q->m, t, tx_leaf(t, tx_slice_rows(q->x, 0, rows)), &mu, &lv);
     memcpy(q->mu.x, mu->v.x, rows * q->width * sizeof(real));
     memcpy(q->lv.x, lv->v.x, rows * q->width * sizeof(real));
 }
@@ -107,37 +122,41 @@ static void put(tx_tensor to, size_t slot, tx_tensor from, size_t row)
     memcpy(to.x + slot * tx_cols(to), from.x + row * tx_cols(to), tx_cols(to) * sizeof(real));
 }
 
-static void fill_slot(sampler *q, size_t slot, size_t row)
+static void fill_slot(const sampler *q, slots *s, size_t slot, size_t row)
 {
-    if (q->slot[slot] == row) return;
-    q->slot[slot] = row;
-    put(q->slot_x, slot, q->x, row);
-    put(q->slot_mu, slot, q->mu, row);
-    put(q->slot_lv, slot, q->lv, row);
+    if (s->row[slot] == row) return;
+    s->row[slot] = row;
+    put(s->x, slot, q->x, row);
+    put(s->mu, slot, q->mu, row);
+    put(s->lv, slot, q->lv, row);
 }
 
-/* Weights from .. from+n-1 of the batch, those of a row side by side. Draw j of a row takes values j width .. of the
- * row's own stream: k = 100 are the first of k = 5000, wherever passes begin. */
-static void log_weights(sampler *q, size_t from, size_t n, double w[])
+/* Those of a row stand side by side. Draw j of a row takes values j width .. of the row's own stream: k = 100 are the
+ * first of k = 5000, wherever passes begin. */
+static void log_weights(void *ctx, size_t chunk)
 {
-    tx_tape *t = q->tape;
+    const sampler *q = ctx;
+    size_t at = chunk * CHUNK, from = q->from + at, n = q->count - at < CHUNK ? q->count - at : CHUNK;
+    slots *s = &q->slots[tx_thread()];
+    tx_worker here = tx_worker_here(q->workers);
+    tx_tape *t = here.tape;
     const tx_prior *prior = q->m->ops->latent(q->m).prior;
-    tx_model_bind(q->m, t);
+    tx_model_bind(here.m, t);
     tx_tensor e = tx_tape_tensor(t, n, q->width);
     for (size_t i = 0, count; i < n; i += count) {
         size_t row = (from + i) / q->draws, draw = (from + i) % q->draws;
         count = q->draws - draw < n - i ? q->draws - draw : n - i;
         (q->encoder ? tx_rng_normal : prior->fill)(tx_rng_fold(q->r, q->first + row), draw * q->width, count * q->width,
                                                    e.x + i * q->width);
-        for (size_t j = i; j < i + count; j++) fill_slot(q, j, row);
+        for (size_t j = i; j < i + count; j++) fill_slot(q, s, j, row);
     }
-    tx_var x = tx_leaf(t, tx_slice_rows(q->slot_x, 0, n)), noise = tx_leaf(t, e), y;
+    tx_var x = tx_leaf(t, tx_slice_rows(s->x, 0, n)), noise = tx_leaf(t, e), y;
     if (q->encoder)
-        y = tx_log_weight(q->m, t, q->o, x, tx_leaf(t, tx_slice_rows(q->slot_mu, 0, n)),
-                          tx_leaf(t, tx_slice_rows(q->slot_lv, 0, n)), noise);
+        y = tx_log_weight(here.m, t, q->o, x, tx_leaf(t, tx_slice_rows(s->mu, 0, n)),
+                          tx_leaf(t, tx_slice_rows(s->lv, 0, n)), noise);
     else
-        y = tx_observation_logp(q->m, t, q->o, x, noise);
-    for (size_t i = 0; i < n; i++) w[i] = (double)y->v.x[i];
+        y = tx_observation_logp(here.m, t, q->o, x, noise);
+    for (size_t i = 0; i < n; i++) q->w[at + i] = (double)y->v.x[i];
 }
 
 /* Weights as they come, k kept at a time, and the repeats of the row. */
@@ -165,14 +184,15 @@ static bool count_weight(tally *c, double w, double *value, double *error)
 static tx_status run_batch(sampler *q, tally *c, const tx_view *v, size_t first, size_t rows, size_t n,
                            void (*progress)(void *ctx, double share), void *ctx, tx_estimate *e)
 {
-    double jacobian[ROWS], w[CHUNK];
+    double jacobian[ROWS];
     size_t row = first, total = rows * q->draws;
     begin_batch(q, v, e->split, first, rows, jacobian);
-    for (size_t from = 0; from < total; from += CHUNK) {
-        size_t count = total - from < CHUNK ? total - from : CHUNK;
-        log_weights(q, from, count, w);
+    for (size_t from = 0; from < total; from += ROUND) {
+        size_t count = total - from < ROUND ? total - from : ROUND;
+        q->from = from, q->count = count;
+        tx_parallel((count + CHUNK - 1) / CHUNK, log_weights, q);
         for (size_t i = 0; i < count; i++) {
-            if (!count_weight(c, w[i], &e->log_likelihood[row], &e->std_error[row])) continue;
+            if (!count_weight(c, q->w[i], &e->log_likelihood[row], &e->std_error[row])) continue;
             e->log_likelihood[row] += jacobian[row - first];
             c->jacobian += jacobian[row - first];
             if (!isfinite(e->log_likelihood[row]))

@@ -9,6 +9,7 @@
 #include "common/likelihood/pass.h"
 #include "common/tensor/distance.h"
 #include "common/tensor/kernels.h"
+#include "common/tensor/parallel.h"
 
 typedef struct parzen_config {
     int n_sample, n_sigma, n_valid, kernel_at;
@@ -41,7 +42,8 @@ static const char *unfit(const tx_model_ops *m, const tx_view *v)
     return v->space.measure == TX_LEBESGUE ? NULL : "a normal kernel puts no mass on discrete values";
 }
 
-enum { ROWS = 100 };
+/* Rows whose distances are found at a time: every product reads all kernels. */
+enum { ROWS = 200 };
 
 /* Progress as a share of all rows: drawn, of valid, evaluated. */
 typedef struct teller {
@@ -98,27 +100,47 @@ static void distances(const kernels *k, const tx_view *v, tx_split s, size_t fro
     tx_rows_distance(rows, k->n, k->dim, x, square, k->x, k->square, distance);
 }
 
-/* log (1/n) sum_j N(x_i; s_j, sigma^2 I); `scaled` [rows,n] keeps the exponents, for responsibilities. */
-static void log_density(const kernels *k, double sigma, size_t rows, const real *distance, real *scaled, double value[])
+/* Of one bandwidth, row by row. */
+typedef struct densities {
+    const kernels *k;
+    double sigma;
+    real *distance;    /* [ROWS,n]; its rows become responsibilities where `std_error` is wanted */
+    real *scratch;     /* [threads,n] */
+    double *value;     /* log (1/n) sum_j N(x_i; s_j, sigma^2 I) */
+    double *std_error; /* NULL: not wanted */
+} densities;
+
+/* The error of a row is first-order (infinitesimal jackknife), from the responsibilities r_j of sample j for it, which
+ * sum to one: sqrt(n/(n-1) (sum_j r_j^2 - 1/n)). */
+static void density_of_row(void *ctx, size_t i)
 {
-    real lse[ROWS];
-    double constant = -log((double)k->n) - (double)k->dim * (log(sigma) + 0.5 * log(2 * M_PI));
-    tx_vec_affine(rows * k->n, (real)(-0.5 / (sigma * sigma)), distance, 0, scaled);
-    tx_mat_logsumexp(rows, k->n, scaled, lse);
-    for (size_t i = 0; i < rows; i++) value[i] = (double)lse[i] + constant;
+    const densities *q = ctx;
+    size_t n = q->k->n;
+    double constant = -log((double)n) - (double)q->k->dim * (log(q->sigma) + 0.5 * log(2 * M_PI));
+    real lse, *distance = q->distance + i * n, *a = q->std_error ? distance : q->scratch + (size_t)tx_thread() * n;
+    tx_vec_affine(n, (real)(-0.5 / (q->sigma * q->sigma)), distance, 0, a);
+    tx_mat_logsumexp(1, n, a, &lse);
+    q->value[i] = (double)lse + constant;
+    if (!q->std_error) return;
+    tx_vec_affine(n, 1, a, -lse, a);
+    tx_vec_exp(n, a, a);
+    double excess = tx_vec_dot(n, a, a) - 1 / (double)n;
+    q->std_error[i] = excess > 0 ? sqrt(excess * (double)n / (double)(n - 1)) : 0;
 }
 
 static double sigma_at(const parzen_config *c, int i) { return tx_log_grid(c->sigma_min, c->sigma_max, c->n_sigma, i); }
 
-static double choose_sigma(const parzen_config *c, const kernels *k, const tx_view *v, size_t n, real *x,
-                           real *distance, real *scaled, teller *p)
+static double choose_sigma(const parzen_config *c, const kernels *k, const tx_view *v, size_t n, real *x, densities *q,
+                           teller *p)
 {
     double *sum = tx_alloc((size_t)c->n_sigma, sizeof *sum), value[ROWS];
+    q->value = value;
     for (size_t from = 0; from < n; from += ROWS) {
         size_t rows = n - from < ROWS ? n - from : ROWS;
-        distances(k, v, TX_VALID, from, rows, x, distance);
+        distances(k, v, TX_VALID, from, rows, x, q->distance);
         for (int i = 0; i < c->n_sigma; i++) {
-            log_density(k, sigma_at(c, i), rows, distance, scaled, value);
+            q->sigma = sigma_at(c, i);
+            tx_parallel(rows, density_of_row, q);
             for (size_t j = 0; j < rows; j++) sum[i] += value[j];
         }
         count_rows(p, rows);
@@ -130,24 +152,12 @@ static double choose_sigma(const parzen_config *c, const kernels *k, const tx_vi
     return sigma_at(c, best);
 }
 
-/* First-order (infinitesimal jackknife) errors from the responsibilities r_ij of sample j for row i, whose rows sum to
- * one: of row i: sqrt(n/(n-1) (sum_j r_ij^2 - 1/n)); of the mean: influence[j] = sum over rows of r_ij. Rows share
- * their samples, so the error of the mean is not that of independent rows. */
-static void add_influence(const kernels *k, size_t rows, real *scaled, double value[], double constant,
-                          double influence[], double std_error[])
+/* influence[j] = sum over rows of r_ij, of which influence_error makes the error of the mean: rows share their samples,
+ * so that it is not that of independent rows. */
+static void add_influence(size_t rows, size_t n, const real *responsibility, real *sum, double influence[])
 {
-    for (size_t i = 0; i < rows; i++) {
-        real *a = scaled + i * k->n;
-        double square = 0;
-        tx_vec_affine(k->n, 1, a, (real)(constant - value[i]), a);
-        tx_vec_exp(k->n, a, a);
-        for (size_t j = 0; j < k->n; j++) {
-            influence[j] += (double)a[j];
-            square += (double)a[j] * (double)a[j];
-        }
-        double excess = square - 1 / (double)k->n;
-        std_error[i] = excess > 0 ? sqrt(excess * (double)k->n / (double)(k->n - 1)) : 0;
-    }
+    tx_mat_sum_cols(rows, n, responsibility, sum);
+    for (size_t j = 0; j < n; j++) influence[j] += (double)sum[j];
 }
 
 static double influence_error(size_t n, const double influence[], size_t rows)
@@ -192,27 +202,28 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
         free_kernels(&k);
         return tx_fail(TX_EDIVERGED, "parzen: the model's samples are not all finite");
     }
-    real *x = tx_alloc(ROWS * k.dim, sizeof *x), *distance = tx_alloc(ROWS * k.n, sizeof *distance);
-    real *scaled = tx_alloc(ROWS * k.n, sizeof *scaled);
+    densities q = {.k = &k, .distance = tx_alloc(ROWS * k.n, sizeof(real))};
+    q.scratch = tx_alloc((size_t)tx_threads() * k.n, sizeof *q.scratch);
+    real *x = tx_alloc(ROWS * k.dim, sizeof *x);
     double *influence = tx_alloc(k.n, sizeof *influence);
-    double sigma = choose_sigma(c, &k, v, n_valid, x, distance, scaled, &p);
-    double constant = -log((double)k.n) - (double)k.dim * (log(sigma) + 0.5 * log(2 * M_PI));
+    q.sigma = choose_sigma(c, &k, v, n_valid, x, &q, &p);
     tx_estimate e;
     tx_estimate_init(&e, "parzen", v, s, n, true);
     for (size_t i = 0; i < n; i += ROWS) {
         size_t rows = n - i < ROWS ? n - i : ROWS;
-        distances(&k, v, s, i, rows, x, distance);
-        log_density(&k, sigma, rows, distance, scaled, e.log_likelihood + i);
-        add_influence(&k, rows, scaled, e.log_likelihood + i, constant, influence, e.std_error + i);
+        distances(&k, v, s, i, rows, x, q.distance);
+        q.value = e.log_likelihood + i, q.std_error = e.std_error + i;
+        tx_parallel(rows, density_of_row, &q);
+        add_influence(rows, k.n, q.distance, q.scratch, influence);
         count_rows(&p, rows);
     }
     e.kind = TX_ESTIMATE, e.stochastic = true;
-    describe(m, sigma, c, n_valid, &e);
+    describe(m, q.sigma, c, n_valid, &e);
     tx_estimate_summarise(&e, v);
     e.mc_error = influence_error(k.n, influence, n);
     e.model_evaluations = (double)k.n;
     e.seconds = tx_now() - start;
-    free(x), free(distance), free(scaled), free(influence), free_kernels(&k);
+    free(x), free(q.distance), free(q.scratch), free(influence), free_kernels(&k);
     *out = e;
     return TX_OK;
 }

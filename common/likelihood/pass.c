@@ -1,6 +1,7 @@
 #include "common/likelihood/pass.h"
 #include <math.h>
 #include <stdlib.h>
+#include "common/tensor/parallel.h"
 
 enum { ROWS = 200 };
 
@@ -41,6 +42,31 @@ tx_status tx_score_rows(tx_model *m, const tx_view *v, tx_split s, size_t n, tx_
     tx_tape_free(tape), free(x), free(jacobian);
     return status;
 }
+
+struct tx_workers {
+    int n;
+    tx_worker each[];
+};
+
+tx_workers *tx_workers_new(tx_model *m)
+{
+    int n = tx_threads();
+    tx_workers *w = tx_alloc(1, sizeof *w + (size_t)n * sizeof w->each[0]);
+    w->n = n;
+    for (int i = 0; i < n; i++) w->each[i] = (tx_worker){i == 0 ? m : tx_model_share(m), tx_tape_new(1 << 20)};
+    return w;
+}
+
+void tx_workers_free(tx_workers *w)
+{
+    for (int i = 0; i < w->n; i++) {
+        tx_tape_free(w->each[i].tape);
+        if (i > 0) tx_model_free(w->each[i].m);
+    }
+    free(w);
+}
+
+tx_worker tx_worker_here(const tx_workers *w) { return w->each[tx_thread()]; }
 
 double tx_log_grid(double low, double high, int n, int i)
 {

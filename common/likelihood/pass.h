@@ -6,6 +6,13 @@
  * TX_EDIVERGED names the first row whose value is not finite. */
 tx_status tx_score_rows(tx_model *m, const tx_view *v, tx_split s, size_t n, tx_score score, tx_rng r,
                         void (*progress)(void *ctx, double share), void *ctx, double value[], json_t *settings);
+/** A model and a tape for each thread of tx_parallel; they bind and reset as they like. Thread 0, which is also what calls
+ *  from outside of it, has m itself, the others share its weights. The number of threads stays while they live. */
+typedef struct tx_worker { tx_model *m; tx_tape *tape; } tx_worker;
+typedef struct tx_workers tx_workers;
+tx_workers *tx_workers_new(tx_model *m);
+void        tx_workers_free(tx_workers *w);
+tx_worker   tx_worker_here(const tx_workers *w);          /**< of the thread that asks */
 /** Where the view changes the unit, `settings` gets mean_log_jacobian, nats, from the sum over n rows: the mean of value
  * less it is the mean in the unit of the view, in which some papers report. */
 void tx_note_jacobian(json_t *settings, double sum, size_t n);

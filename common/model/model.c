@@ -66,15 +66,25 @@ tx_status tx_model_new(tx_model **out, const tx_model_ops *ops, const void *conf
     return TX_OK;
 }
 
+tx_model *tx_model_share(const tx_model *m)
+{
+    tx_model *s = tx_alloc(1, sizeof *s);
+    *s = *m;
+    s->shared = true;
+    for (int i = 0; i < m->n_net; i++) s->net[i] = tx_params_share(m->net[i]), s->optim[i] = NULL;
+    return s;
+}
+
 void tx_model_free(tx_model *m)
 {
     if (!m) return;
-    if (m->ops->destroy) m->ops->destroy(m);
+    if (m->ops->destroy && !m->shared) m->ops->destroy(m);
     for (int i = 0; i < m->n_net; i++) {
         tx_optim_free(m->optim[i]);
         tx_params_free(m->net[i]);
     }
-    free(m->state), free(m->config), free(m);
+    if (!m->shared) free(m->state), free(m->config);
+    free(m);
 }
 
 void tx_model_train_with(tx_model *m, const tx_optim_ops *o, const void *config)

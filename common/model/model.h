@@ -89,6 +89,7 @@ struct tx_model {
     int             n_net;
     tx_params      *net[TX_MAX_NETS];
     tx_optim       *optim[TX_MAX_NETS];                   /**< NULL until tx_model_train_with */
+    bool            shared;                               /**< of tx_model_share */
 };
 
 /** models/registry.c expands models.def; common/ sees it through this list. NULL-terminated. */
@@ -100,6 +101,9 @@ const char *tx_model_unfit(const tx_model_ops *ops, const tx_space *space, char 
 /** Build and initialise from stream named(root(seed), "init"). `config` (ops->config_size) is copied; `space` must outlive
  *  the model. TX_ECONFIG from ops->check; *out untouched then. */
 tx_status tx_model_new(tx_model **out, const tx_model_ops *ops, const void *config, const tx_space *space, uint64_t seed);
+/** The same model to be bound to another tape, so that threads evaluate it side by side, each through its own: no op but
+ *  those of training may change m->state. Not trained; freed by tx_model_free before m. */
+tx_model *tx_model_share(const tx_model *m);
 void      tx_model_free(tx_model *m);                     /**< NULL is allowed */
 void      tx_model_train_with(tx_model *m, const tx_optim_ops *o, const void *config); /**< one optimiser a net */
 void      tx_model_bind(tx_model *m, tx_tape *t);         /**< tx_tape_reset and bind every net */

@@ -12,15 +12,32 @@ void tx_rows_mean(size_t n, size_t d, const real *x, double mean[])
         for (size_t j = 0; j < d; j++) mean[j] += (double)x[i * d + j] / (double)n;
 }
 
+typedef struct centre_job {
+    size_t n, d;
+    const double *centre;
+    real *x;
+    double *square;
+} centre_job;
+
+static void centre_rows(void *ctx, size_t tile)
+{
+    const centre_job *job = ctx;
+    for (size_t i = tile * TILE_ROWS; i < job->n && i < (tile + 1) * TILE_ROWS; i++) {
+        real *x = job->x + i * job->d;
+        double square = 0;
+        for (size_t j = 0; j < job->d; j++) {
+            x[j] = (real)((double)x[j] - job->centre[j]);
+            square += (double)x[j] * (double)x[j];
+        }
+        job->square[i] = square;
+    }
+}
+
+static size_t tiles_of(size_t rows) { return (rows + TILE_ROWS - 1) / TILE_ROWS; }
+
 void tx_rows_centre(size_t n, size_t d, const double centre[], real *x, double square[])
 {
-    for (size_t i = 0; i < n; i++) {
-        square[i] = 0;
-        for (size_t j = 0; j < d; j++) {
-            x[i * d + j] = (real)((double)x[i * d + j] - centre[j]);
-            square[i] += (double)x[i * d + j] * (double)x[i * d + j];
-        }
-    }
+    tx_parallel(tiles_of(n), centre_rows, &(centre_job){n, d, centre, x, square});
 }
 
 typedef struct add_job {
@@ -45,6 +62,5 @@ void tx_rows_distance(size_t n, size_t m, size_t d, const real *x, const double 
                       const double y_square[], real *distance)
 {
     tx_gemm(false, true, n, m, d, -2, x, d, y, d, 0, distance, m);
-    add_job job = {n, m, x_square, y_square, distance};
-    tx_parallel((n + TILE_ROWS - 1) / TILE_ROWS, add_squares, &job);
+    tx_parallel(tiles_of(n), add_squares, &(add_job){n, m, x_square, y_square, distance});
 }

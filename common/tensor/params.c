@@ -20,6 +20,7 @@ struct tx_params {
     tx_var *leaf, *grad; /**< [n] leaves on `tape`, and room for tx_grad's answer */
     tx_tape *tape;
     uint64_t resets; /**< of the tape when bound */
+    bool shared;     /**< names, shapes and block are another's */
 };
 
 tx_params *tx_params_new(const char *net)
@@ -32,10 +33,8 @@ tx_params *tx_params_new(const char *net)
 void tx_params_free(tx_params *p)
 {
     if (!p) return;
-    for (int i = 0; i < p->n; i++) free(p->weight[i].name);
-    free(p->weight);
-    free(p->net);
-    free(p->block);
+    for (int i = 0; i < p->n && !p->shared; i++) free(p->weight[i].name);
+    if (!p->shared) free(p->weight), free(p->net), free(p->block);
     free(p->leaf);
     free(p->grad);
     free(p);
@@ -96,15 +95,30 @@ static void fill(tx_init init, tx_rng r, tx_tensor w)
     tx_vec_affine(tx_len(w), (real)spread, w.x, 0, w.x);
 }
 
+static void make_room(tx_params *p)
+{
+    p->leaf = tx_alloc((size_t)p->n, sizeof *p->leaf);
+    p->grad = tx_alloc((size_t)p->n, sizeof *p->grad);
+}
+
 void tx_params_seal(tx_params *p, tx_rng r)
 {
     TX_REQUIRE(!p->block, "%s: sealed twice", p->net);
     p->block = tx_alloc(p->padded, sizeof *p->block);
-    p->leaf = tx_alloc((size_t)p->n, sizeof *p->leaf);
-    p->grad = tx_alloc((size_t)p->n, sizeof *p->grad);
+    make_room(p);
     tx_rng of_net = tx_rng_named(r, p->net);
     for (int i = 0; i < p->n; i++)
         fill(p->weight[i].init, tx_rng_named(of_net, p->weight[i].name), tx_params_value(p, (tx_param){i}));
+}
+
+tx_params *tx_params_share(const tx_params *p)
+{
+    TX_REQUIRE(p->block, "%s is not sealed", p->net);
+    tx_params *q = tx_alloc(1, sizeof *q);
+    *q = *p;
+    q->tape = NULL, q->shared = true;
+    make_room(q);
+    return q;
 }
 
 static const weight *at(const tx_params *p, tx_param q)

@@ -15,6 +15,8 @@ void       tx_params_free(tx_params *p);                 /**< NULL is allowed */
 /** Declare one weight; its name is copied and unique in the net. Weights are matrices [in,out], biases [1,out]. */
 tx_param   tx_params_add(tx_params *p, const char *name, tx_shape s, tx_init init);
 void       tx_params_seal(tx_params *p, tx_rng r);       /**< allocate the block and fill it; no add after this */
+/** The same weights, to be bound to another tape: several threads read them, each through its own. Freed before p. */
+tx_params *tx_params_share(const tx_params *p);
 const char *tx_params_net(const tx_params *p);
 int        tx_params_count(const tx_params *p);
 size_t     tx_params_size(const tx_params *p);           /**< scalars in all */
