@@ -5,7 +5,7 @@
 #include <string.h>
 #include "common/tensor/parallel.h"
 
-enum { LANES = TX_ARNET_LANES, MASK_ROWS = 64 };
+enum { LANES = TX_ARNET_LANES, PANEL = TX_ARNET_PANEL, MASK_ROWS = 64 };
 
 const tx_fvbn_loops *tx_fvbn_loops_now(void)
 {
@@ -87,12 +87,13 @@ static void fill_mask(const tx_arnet_spec *s, int index, tx_arnet_mask *m)
     tx_rng r = tx_rng_fold(tx_rng_named(tx_rng_root((uint64_t)s->seed), "degrees"), (uint64_t)index);
     for (int l = 1; l < end; l++)
         hidden_degrees(s, tx_rng_fold(r, (uint64_t)l), m->degree[l - 1], width(s, l - 1), width(s, l), m->degree[l]);
-    for (int l = 0; l < end; l++) {
+    for (int l = 0; l <= end; l++) {
         m->unit[l] = tx_alloc(width(s, l), sizeof *m->unit[l]);
         m->upto[l] = tx_alloc(s->dim + 1, sizeof *m->upto[l]);
         sort_units(s->dim, width(s, l), m->degree[l], m->unit[l], m->upto[l]);
-        m->stairs[l] = tx_stairs_new(width(s, l), m->degree[l], width(s, l + 1), m->degree[l + 1]);
     }
+    for (int l = 0; l < end; l++)
+        m->stairs[l] = tx_stairs_new(width(s, l), m->degree[l], width(s, l + 1), m->degree[l + 1]);
     if (s->direct) m->stairs[end] = tx_stairs_new(s->dim, m->degree[0], width(s, end), m->degree[end]);
 }
 
@@ -236,76 +237,97 @@ typedef struct lanes {
     const tx_arnet_mask *mask;
     uint32_t row[LANES];
     size_t n;
-    real *level[TX_ARNET_LEVELS];
 } lanes;
+
+/** Units by rising degree, [width][LANES] each; the heads' outputs by the places of their variables. */
+typedef struct levels {
+    real *unit[TX_ARNET_LEVELS], *out[TX_ARNET_HEADS];
+} levels;
 
 typedef struct sampler {
     const tx_arnet *a;
     tx_arnet_draw draw;
     const void *ctx;
     lanes *tile;
+    levels *of_thread;
 } sampler;
-
-/** Adds what the first n units of `level`, by rising degree, send through this column of w. */
-static void gather(const lanes *q, int level, size_t n, tx_tensor w, size_t column, real sum[])
-{
-    tx_fvbn_loops_now()->gather(n, q->mask->unit[level], w.x + column, tx_cols(w), q->level[level], sum);
-}
 
 static void fill_lanes(real value, real sum[])
 {
     for (int l = 0; l < LANES; l++) sum[l] = value;
 }
 
+/** Completes the sums z of a level's units of this degree by what `below`, known up to this degree, sends them. Where a
+ *  panel of units begins, so do its sums: from what the first of them sees, since a row of w holds PANEL weights side
+ * by side. bias: NULL where z has it. */
+static void receive(const tx_arnet_mask *m, int below, const real *h, int level, size_t degree, tx_tensor w,
+                    const real *bias, real *z)
+{
+    const tx_fvbn_loops *loops = tx_fvbn_loops_now();
+    const uint32_t *unit = m->unit[level], *source = m->unit[below], *upto = m->upto[below];
+    size_t width = tx_cols(w), to = m->upto[level][degree], end;
+    for (size_t i = degree ? m->upto[level][degree - 1] : 0; i < to; i = end) {
+        size_t start = i / PANEL * PANEL, stop = start + PANEL < width ? start + PANEL : width;
+        size_t known = upto[(size_t)m->degree[level][unit[start]]];
+        end = stop < to ? stop : to;
+        if (i == start) {
+            for (size_t k = start; bias && k < stop; k++) fill_lanes(bias[unit[k]], z + k * LANES);
+            loops->gather(known, source, w.x, width, stop - start, unit + start, h, z + start * LANES);
+        }
+        loops->gather(upto[degree] - known, source + known, w.x, width, end - i, unit + i, h + known * LANES,
+                      z + i * LANES);
+    }
+}
+
 /** The outputs of the variable at `place` (from 0): all they see is known. */
-static void outputs(const sampler *s, const lanes *q, size_t var, size_t place, real out[])
+static void outputs(const sampler *s, const tx_arnet_mask *m, const levels *q, size_t place, real *out[])
 {
     const tx_arnet *a = s->a;
-    int top = a->spec.hidden.n;
-    for (int h = 0; h < a->spec.n_head; h++)
-        for (size_t k = 0; k < a->spec.per; k++, out += LANES) {
-            size_t column = var * a->spec.per + k;
-            fill_lanes(tx_params_value(a->net, a->head_b[h]).x[column], out);
-            gather(q, top, q->mask->upto[top][place], tx_params_value(a->net, a->head_w[h]), column, out);
-            if (a->spec.direct) gather(q, 0, place, tx_params_value(a->net, a->direct[h]), column, out);
-        }
+    int top = a->spec.hidden.n, end = last(&a->spec);
+    for (int h = 0; h < a->spec.n_head; h++) {
+        const real *bias = tx_params_value(a->net, a->head_b[h]).x;
+        receive(m, top, q->unit[top], end, place, tx_params_value(a->net, a->head_w[h]), bias, q->out[h]);
+        if (a->spec.direct)
+            receive(m, 0, q->unit[0], end, place, tx_params_value(a->net, a->direct[h]), NULL, q->out[h]);
+        out[h] = q->out[h] + place * a->spec.per * LANES;
+    }
 }
 
 /** The hidden units of this degree: those of one layer lie side by side. */
-static void hidden(const sampler *s, const lanes *q, size_t degree)
+static void hidden(const sampler *s, const tx_arnet_mask *m, const levels *q, size_t degree)
 {
-    for (int l = 0; l < s->a->spec.hidden.n; l++) {
-        size_t from = q->mask->upto[l + 1][degree - 1], to = q->mask->upto[l + 1][degree];
-        real *h = q->level[l + 1] + from * LANES;
-        for (size_t i = from; i < to; i++) {
-            size_t unit = q->mask->unit[l + 1][i];
-            real *z = q->level[l + 1] + i * LANES;
-            fill_lanes(tx_params_value(s->a->net, s->a->b[l]).x[unit], z);
-            gather(q, l, q->mask->upto[l][degree], tx_params_value(s->a->net, s->a->w[l]), unit, z);
-        }
-        tx_vec_act(s->a->spec.act, (to - from) * LANES, h, h);
+    const tx_arnet *a = s->a;
+    for (int l = 0; l < a->spec.hidden.n; l++) {
+        size_t from = m->upto[l + 1][degree - 1], to = m->upto[l + 1][degree];
+        real *z = q->unit[l + 1], *h = z + from * LANES;
+        receive(m, l, q->unit[l], l + 1, degree, tx_params_value(a->net, a->w[l]), tx_params_value(a->net, a->b[l]).x,
+                z);
+        tx_vec_act(a->spec.act, (to - from) * LANES, h, h);
     }
 }
 
 static void sample_tile(void *ctx, size_t tile)
 {
     const sampler *s = ctx;
-    const lanes *q = &s->tile[tile];
-    real *out = q->level[last(&s->a->spec)];
+    const lanes *k = &s->tile[tile];
+    const levels *q = &s->of_thread[tx_thread()];
+    real *out[TX_ARNET_HEADS];
     for (size_t place = 0; place < s->a->spec.dim; place++) {
-        size_t var = q->mask->unit[0][place];
-        outputs(s, q, var, place, out);
-        s->draw(s->ctx, var, q->row, q->n, out, q->level[0] + place * LANES);
-        hidden(s, q, place + 1);
+        outputs(s, k->mask, q, place, out);
+        s->draw(s->ctx, k->mask->unit[0][place], k->row, k->n, out, q->unit[0] + place * LANES);
+        hidden(s, k->mask, q, place + 1);
     }
 }
 
-static void reserve(const tx_arnet_spec *s, tx_arena *arena, lanes *q)
+static levels *reserve(const tx_arnet_spec *s, tx_arena *arena)
 {
-    for (int l = 0; l <= last(s); l++) {
-        size_t n = l == last(s) ? (size_t)s->n_head * s->per : width(s, l);
-        q->level[l] = tx_arena_alloc(arena, n * LANES * sizeof(real));
+    levels *all = tx_arena_alloc(arena, (size_t)tx_threads() * sizeof *all);
+    for (int k = 0; k < tx_threads(); k++) {
+        for (int l = 0; l < last(s); l++) all[k].unit[l] = tx_arena_alloc(arena, width(s, l) * LANES * sizeof(real));
+        for (int h = 0; h < s->n_head; h++)
+            all[k].out[h] = tx_arena_alloc(arena, width(s, last(s)) * LANES * sizeof(real));
     }
+    return all;
 }
 
 void tx_arnet_sample(const tx_arnet *a, tx_tape *t, const uint32_t mask[], size_t n, tx_arnet_draw draw,
@@ -313,7 +335,7 @@ void tx_arnet_sample(const tx_arnet *a, tx_tape *t, const uint32_t mask[], size_
 {
     tx_arena *arena = tx_tape_arena(t);
     size_t n_tile = 0, most = n / LANES + (size_t)a->spec.n_mask + 1;
-    sampler s = {a, draw, ctx, tx_arena_alloc(arena, most * sizeof *s.tile)};
+    sampler s = {a, draw, ctx, tx_arena_alloc(arena, most * sizeof *s.tile), reserve(&a->spec, arena)};
     for (int k = 0; k < a->spec.n_mask; k++) {
         lanes *q = NULL;
         for (size_t i = 0; i < n; i++) {
@@ -321,7 +343,6 @@ void tx_arnet_sample(const tx_arnet *a, tx_tape *t, const uint32_t mask[], size_
             if (!q || q->n == LANES) {
                 q = &s.tile[n_tile++];
                 *q = (lanes){.mask = &a->mask[k]};
-                reserve(&a->spec, arena, q);
             }
             q->row[q->n++] = (uint32_t)i;
         }
@@ -336,15 +357,16 @@ typedef struct bernoulli {
 } bernoulli;
 
 /** x holds the uniforms and receives the values. */
-static void draw_bernoulli(const void *ctx, size_t var, const uint32_t row[], size_t n, real out[], real x[])
+static void draw_bernoulli(const void *ctx, size_t var, const uint32_t row[], size_t n, real *const out[], real x[])
 {
     const bernoulli *b = ctx;
-    tx_vec_act(TX_SIGMOID, LANES, out, out);
+    real *p = out[0];
+    tx_vec_act(TX_SIGMOID, LANES, p, p);
     fill_lanes(0, x);
     for (size_t l = 0; l < n; l++) {
         real *at = b->x + row[l] * b->dim + var;
-        x[l] = *at < out[l];
-        *at = b->mean ? out[l] : x[l];
+        x[l] = *at < p[l];
+        *at = b->mean ? p[l] : x[l];
     }
 }
 

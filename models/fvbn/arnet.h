@@ -30,11 +30,11 @@ typedef struct tx_arnet_spec {
 
 /** One set of masks. Levels: 0 inputs, 1.. hidden layers, the last one outputs. */
 typedef struct tx_arnet_mask {
-    real *degree[TX_ARNET_LEVELS];   /**< of each unit */
-    uint32_t *unit[TX_ARNET_LEVELS]; /**< units by rising degree; not for outputs */
-    uint32_t *upto[TX_ARNET_LEVELS]; /**< [dim+1]: how many units have at most this degree; not for outputs */
-    tx_stairs *stairs[TX_ARNET_LEVELS]; /**< from each level to the next, and at the last one from inputs to outputs; NULL
-                                             where degrees do not rise with the units */
+    real *degree[TX_ARNET_LEVELS];      /**< of each unit */
+    uint32_t *unit[TX_ARNET_LEVELS];    /**< units by rising degree */
+    uint32_t *upto[TX_ARNET_LEVELS];    /**< [dim+1]: how many units have at most this degree */
+    tx_stairs *stairs[TX_ARNET_LEVELS]; /**< from each level to the next, and at the last one from inputs to outputs;
+                                           NULL where degrees do not rise with the units */
 } tx_arnet_mask;
 
 typedef struct tx_arnet {
@@ -54,9 +54,9 @@ void tx_arnet_free(tx_arnet *a);
 /** [n,dim] -> out[head] [n,dim*per] by the masks of one set. */
 void tx_arnet_apply(const tx_arnet *a, tx_tape *t, int mask, tx_var x, tx_var out[]);
 
-/** Draws variable `var` of rows row[0..n): out[n_head*per][LANES] are its outputs (free to overwrite), x[LANES]
+/** Draws variable `var` of rows row[0..n): out[head] [per][LANES] are its outputs (free to overwrite), x[LANES]
  * receives the values; lanes from n on are padding, whose x must be finite. */
-typedef void (*tx_arnet_draw)(const void *ctx, size_t var, const uint32_t row[], size_t n, real out[], real x[]);
+typedef void (*tx_arnet_draw)(const void *ctx, size_t var, const uint32_t row[], size_t n, real *const out[], real x[]);
 /** Draws n rows variable by variable; every unit is computed once, when the last variable it sees is known.
  *  mask[n]: the set of masks of each row, NULL: the first. */
 void tx_arnet_sample(const tx_arnet *a, tx_tape *t, const uint32_t mask[], size_t n, tx_arnet_draw draw,

@@ -3,8 +3,9 @@
 #define TX_MODELS_LOOPS_H
 #include "common/tensor/kernels.h"
 
-/** Samples drawn side by side; tiles of NADE's recursion: hidden units, rows; partial sums of floor_dots. */
-enum { TX_ARNET_LANES = 32, TX_NADE_UNITS = 64, TX_NADE_ROWS = 128, TX_NADE_STRIPE = 16 };
+/** Samples drawn side by side; units whose sums are begun together; tiles of NADE's recursion: hidden units, rows;
+ * partial sums of floor_dots. */
+enum { TX_ARNET_LANES = 32, TX_ARNET_PANEL = 16, TX_NADE_UNITS = 64, TX_NADE_ROWS = 128, TX_NADE_STRIPE = 16 };
 
 /** Memory of one tile of NADE's recursion: activations, hidden units, gradients that wait for the next change of h,
  *  gradients of the activations. */
@@ -30,11 +31,13 @@ typedef struct tx_nade_scan {
 typedef struct tx_fvbn_loops {
     real (*dot)(size_t n, const real *a, const real *b);
     void (*axpy)(size_t n, real alpha, const real *x, real *y); /**< y += alpha x */
-    /** out[i] = more + sum over j < h of v[j] max(a[i][j], floor[j]), for n rows; a row of a and floor has room for h rounded
-     *  up to whole stripes, and something finite there. */
+    /** out[i] = more + sum over j < h of v[j] max(a[i][j], floor[j]), for n rows; a row of a and floor has room for h
+     * rounded up to whole stripes, and something finite there. */
     void (*floor_dots)(size_t n, size_t h, const real *a, const real *floor, const real *v, real more, real out[]);
-    /** sum[lane] += sum over i < n of w[unit[i] * stride] h[i][lane] */
-    void (*gather)(size_t n, const uint32_t *unit, const real *w, size_t stride, const real *h, real sum[]);
+    /** sum[c][lane] += sum over i < n of w[unit[i] * stride + column[c]] h[i][lane] for the c < m, each in the order of
+     * the i: the bits are those of one call or of several, whatever m. */
+    void (*gather)(size_t n, const uint32_t *unit, const real *w, size_t stride, size_t m, const uint32_t *column,
+                   const real *h, real *sum);
     /** y[j] = degree <= to[j] ? w[j] : 0 */
     void (*mask)(size_t n, real degree, const real *to, const real *w, real *y);
     void (*nade_forward)(void *scan, size_t tile);

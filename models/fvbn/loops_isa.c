@@ -3,7 +3,16 @@
 #include "models/fvbn/loops.h"
 #include <string.h>
 
-enum { LANES = TX_ARNET_LANES, UNITS = TX_NADE_UNITS, ROWS = TX_NADE_ROWS, STRIPE = TX_NADE_STRIPE };
+enum { LANES = TX_ARNET_LANES, UNITS = TX_NADE_UNITS, ROWS = TX_NADE_ROWS, STRIPE = TX_NADE_STRIPE, CHUNK = 32 };
+
+/* Columns whose sums fill half the registers. */
+#if defined __AVX512F__
+enum { SIDE = 1024 / (LANES * sizeof(real)) };
+#elif defined __AVX__
+enum { SIDE = 256 / (LANES * sizeof(real)) };
+#else
+enum { SIDE = 1 };
+#endif
 
 static real dot(size_t n, const real *a, const real *b)
 {
@@ -16,7 +25,9 @@ static real dot(size_t n, const real *a, const real *b)
 static inline real fold_stripe(const real a[STRIPE])
 {
     real b[8], c[4];
+#pragma omp simd
     for (int l = 0; l < 8; l++) b[l] = a[l] + a[l + 8];
+#pragma omp simd
     for (int l = 0; l < 4; l++) c[l] = b[l] + b[l + 4];
     return (c[0] + c[2]) + (c[1] + c[3]);
 }
@@ -59,16 +70,43 @@ static void axpy(size_t n, real alpha, const real *x, real *y)
     for (size_t j = 0; j < n; j++) y[j] += alpha * x[j];
 }
 
-static void gather(size_t n, const uint32_t *unit, const real *w, size_t stride, const real *h, real sum[])
+/** The sums of `side` columns, SIDE or 1, over n units. */
+static inline __attribute__((always_inline)) void columns(size_t side, size_t n, const uint32_t *unit, const real *w,
+                                                          size_t stride, const uint32_t *column, const real *h,
+                                                          real *sum)
 {
-    real acc[LANES];
-    memcpy(acc, sum, sizeof acc);
-    for (size_t i = 0; i < n; i++, h += LANES) {
-        const real wi = w[unit[i] * stride];
-#pragma omp simd
-        for (int l = 0; l < LANES; l++) acc[l] += wi * h[l];
+    real acc[SIDE][LANES];
+    const real *from[SIDE];
+    for (size_t c = 0; c < side; c++) {
+        from[c] = w + column[c];
+        memcpy(acc[c], sum + c * LANES, sizeof acc[c]);
     }
-    memcpy(sum, acc, sizeof acc);
+    for (size_t i = 0; i < n; i++, h += LANES) {
+        const size_t at = unit[i] * stride;
+        for (size_t c = 0; c < side; c++) {
+            const real wi = from[c][at];
+#pragma omp simd
+            for (int l = 0; l < LANES; l++) acc[c][l] += wi * h[l];
+        }
+    }
+    for (size_t c = 0; c < side; c++) memcpy(sum + c * LANES, acc[c], sizeof acc[c]);
+}
+
+/** All columns for a few units at a time, so that what a cache line of w holds is used while it is there; the rows of
+ * the next units, too far apart for the processor to foresee, are fetched meanwhile. */
+static void gather(size_t n, const uint32_t *unit, const real *w, size_t stride, size_t m, const uint32_t *column,
+                   const real *h, real *sum)
+{
+    for (size_t i = 0; i < n; i += CHUNK) {
+        size_t k = n - i < CHUNK ? n - i : CHUNK, c = 0;
+        for (size_t next = i + CHUNK; next < n && next < i + 2 * CHUNK; next++) {
+            __builtin_prefetch(w + unit[next] * stride + column[0]);
+            __builtin_prefetch(w + unit[next] * stride + column[m - 1]);
+        }
+        for (; c + SIDE <= m; c += SIDE)
+            columns(SIDE, k, unit + i, w, stride, column + c, h + i * LANES, sum + c * LANES);
+        for (; c < m; c++) columns(1, k, unit + i, w, stride, column + c, h + i * LANES, sum + c * LANES);
+    }
 }
 
 static void mask(size_t n, real degree, const real *to, const real *w, real *y)

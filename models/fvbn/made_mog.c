@@ -118,13 +118,13 @@ static size_t component(const real *logit, size_t k, double u)
 }
 
 /** z->x holds standard normals and receives the values. */
-static void draw(const void *ctx, size_t var, const uint32_t row[], size_t n, real out[], real x[])
+static void draw(const void *ctx, size_t var, const uint32_t row[], size_t n, real *const out[], real x[])
 {
     const noise *z = ctx;
     for (size_t l = 0; l < LANES; l++) x[l] = 0;
     for (size_t l = 0; l < n; l++) {
-        size_t at = row[l] * z->dim + var, q = component(out + l, z->k, (double)z->u[at]);
-        double mean = (double)out[(z->k + q) * LANES + l], raw = (double)out[(2 * z->k + q) * LANES + l] - z->low;
+        size_t at = row[l] * z->dim + var, q = component(out[LOGIT] + l, z->k, (double)z->u[at]);
+        double mean = (double)out[MEAN][q * LANES + l], raw = (double)out[LOG_SD][q * LANES + l] - z->low;
         double log_sd = z->low + fmax(raw, 0) + log1p(exp(-fabs(raw)));
         x[l] = z->x[at] = (real)(mean + exp(log_sd) * (double)z->x[at]);
     }

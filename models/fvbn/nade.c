@@ -166,15 +166,16 @@ typedef struct walk {
     bool draw;     /**< decide the values; else they are given and out receives logits */
     bool keep;     /**< drawing: out receives probabilities */
     size_t rows;   /**< of a tile */
-    real **layer;  /**< [tiles] memory of each tile */
+    size_t units;  /**< hidden units of all layers, those of the first as a row of a has room for */
+    real **memory; /**< [threads] */
 } walk;
 
-/** A tile on its way. The first layer's activation of row i is a[i] - floor: `floor` is minus what no value enters, c
- *  and in a net for all orders the weights of the masks, so that its ReLU is max(a, floor) - floor. */
+/** A tile on its way. The first layer's activation of row i is a[i] - floor: `floor` is minus what no value enters in a
+ *  net for all orders, c and the weights of the masks, so that its ReLU is max(a, floor) - floor; else 0. */
 typedef struct walker {
     size_t n, h, stride;         /**< rows; hidden units, and those that a row of a and floor has room for */
     real *x;                     /**< [d,n] as the walk's x, then its out */
-    real *a, *floor, *y;         /**< y [n,h]: hidden units of all layers, where they are stored */
+    real *a, *floor, *y;         /**< y: hidden units where they are stored, as a, then [n,.] of the layers above */
     uint32_t changed[WALK_ROWS]; /**< rows whose a - floor is new */
     size_t n_changed;
 } walker;
@@ -195,14 +196,16 @@ static const real *climb(const nade *s, const walker *k)
 /** Hidden units of the changed rows. */
 static void activate(const nade *s, const walker *k)
 {
+    size_t h = s->n_deep ? k->h : k->stride;
     for (size_t i = 0; i < k->n_changed; i++) {
-        real *y = k->y + k->changed[i] * k->h;
-        tx_vec_sub(k->h, k->a + k->changed[i] * k->stride, k->floor, y);
-        tx_vec_act(s->agnostic ? TX_RELU : TX_SIGMOID, k->h, y, y);
+        const real *a = k->a + k->changed[i] * k->stride;
+        real *y = k->y + k->changed[i] * h;
+        if (s->agnostic) tx_vec_sub(h, a, k->floor, y);
+        tx_vec_act(s->agnostic ? TX_RELU : TX_SIGMOID, h, s->agnostic ? y : a, y);
     }
 }
 
-/** Logits of `var` in the rows of a tile. A single layer of ReLUs is never stored. */
+/** Logits of `var` in the rows of a tile. A single layer of ReLUs is never stored; no floor of 0 changes a sigmoid. */
 static void logits(const nade *s, const walker *k, size_t var, real logit[])
 {
     const tx_fvbn_loops *loops = tx_fvbn_loops_now();
@@ -211,11 +214,12 @@ static void logits(const nade *s, const walker *k, size_t var, real logit[])
     const real *row = v.x + var * top, bias = tx_params_value(s->net, s->b).x[var];
     if (s->agnostic && !s->n_deep) {
         loops->floor_dots(k->n, top, k->a, k->floor, row, bias - loops->dot(top, row, k->floor), logit);
-    } else {
-        activate(s, k);
-        const real *y = climb(s, k);
-        for (size_t i = 0; i < k->n; i++) logit[i] = bias + loops->dot(top, row, y + i * top);
+        return;
     }
+    activate(s, k);
+    const real *y = climb(s, k);
+    if (!s->n_deep) loops->floor_dots(k->n, top, y, k->floor, row, bias, logit);
+    for (size_t i = 0; s->n_deep && i < k->n; i++) logit[i] = bias + loops->dot(top, row, y + i * top);
 }
 
 /** Values of a variable in n rows given its logits: v[n], given values or uniforms, receives what the walk puts out;
@@ -245,19 +249,29 @@ static void absorb(const nade *s, walker *k, size_t var, const real x[])
 
 static size_t padded(size_t h) { return tiles(h, TX_NADE_STRIPE) * TX_NADE_STRIPE; }
 
+/** Cuts a thread's memory into the walker's arrays and enters the first activation. */
+static void start(const walk *q, real *memory, walker *k)
+{
+    tx_tensor c = tx_params_value(q->s->net, q->s->c);
+    k->h = tx_cols(c), k->stride = padded(k->h);
+    k->a = memory, k->floor = k->a + k->n * k->stride, k->y = k->floor + k->stride;
+    k->x = k->y + k->n * q->units;
+    memset(memory, 0, (size_t)(k->x - memory) * sizeof *memory);
+    if (q->s->agnostic) tx_vec_affine(k->h, -1, c.x, 0, k->floor);
+    for (size_t i = 0; i < k->n; i++) {
+        if (!q->s->agnostic) memcpy(k->a + i * k->stride, c.x, k->h * sizeof *c.x);
+        k->changed[k->n_changed++] = (uint32_t)i;
+    }
+}
+
 static void walk_tile(void *ctx, size_t tile)
 {
     const walk *q = ctx;
     size_t d = tx_cols(q->x), first = tile * q->rows, rest = tx_rows(q->x) - first;
-    tx_tensor c = tx_params_value(q->s->net, q->s->c);
-    walker k = {
-        .n = rest < q->rows ? rest : q->rows, .h = tx_cols(c), .stride = padded(tx_cols(c)), .a = q->layer[tile]};
+    walker k = {.n = rest < q->rows ? rest : q->rows};
     real logit[WALK_ROWS], x[WALK_ROWS];
-    k.floor = k.a + k.n * k.stride, k.x = k.floor + k.stride, k.y = k.x + d * k.n;
+    start(q, q->memory[tx_thread()], &k);
     transpose(k.n, d, q->x.x + first * d, k.x);
-    memset(k.a, 0, (k.n + 1) * k.stride * sizeof(real));
-    tx_vec_affine(k.h, -1, c.x, 0, k.floor);
-    while (k.n_changed < k.n) k.changed[k.n_changed] = (uint32_t)k.n_changed, k.n_changed++;
     for (size_t place = 0; place < d; place++) {
         size_t var = q->order[place];
         logits(q->s, &k, var, logit);
@@ -267,24 +281,26 @@ static void walk_tile(void *ctx, size_t tile)
     transpose(d, k.n, k.x, q->out.x + first * d);
 }
 
-/** A tile reads all weights: the more rows, the less often, while their activations stay in a core's cache. */
-static size_t rows_of_tile(const nade *s, size_t stride)
+/** A tile reads all weights: the more rows, the less often, while their activations stay in a core's cache. An even
+ *  number of equal tiles keeps two threads busy to the end. */
+static size_t rows_of_tile(const nade *s, size_t n, size_t stride)
 {
-    size_t n = (96 << 10) / (stride * sizeof(real)) / 4 * 4;
-    return s->n_deep || n > WALK_ROWS ? WALK_ROWS : n < 4 ? 4 : n;
+    size_t most = (96 << 10) / (stride * sizeof(real)) / 4 * 4;
+    most = s->n_deep || most > WALK_ROWS ? WALK_ROWS : most < 4 ? 4 : most;
+    return n <= most ? n : tiles(n, 2 * tiles(n, 2 * most));
 }
 
 static void walk_all(const nade *s, tx_tape *t, walk *q)
 {
-    size_t h = tx_cols(tx_params_value(s->net, s->w)), units = h, stride = padded(h);
-    for (int l = 0; l < s->n_deep; l++) units += tx_cols(tx_params_value(s->net, s->deep_w[l]));
+    size_t h = tx_cols(tx_params_value(s->net, s->w)), stride = padded(h), n = tx_rows(q->x);
     q->s = s;
-    q->rows = rows_of_tile(s, stride);
-    size_t n_tile = tiles(tx_rows(q->x), q->rows);
-    q->layer = take(t, n_tile, sizeof *q->layer);
-    for (size_t k = 0; k < n_tile; k++)
-        q->layer[k] = take(t, stride + q->rows * (stride + tx_cols(q->x) + units), sizeof(real));
-    tx_parallel(n_tile, walk_tile, q);
+    q->units = stride;
+    for (int l = 0; l < s->n_deep; l++) q->units += tx_cols(tx_params_value(s->net, s->deep_w[l]));
+    q->rows = rows_of_tile(s, n, stride);
+    q->memory = take(t, (size_t)tx_threads(), sizeof *q->memory);
+    for (int k = 0; k < tx_threads(); k++)
+        q->memory[k] = take(t, stride + q->rows * (stride + tx_cols(q->x) + q->units), sizeof(real));
+    tx_parallel(tiles(n, q->rows), walk_tile, q);
 }
 
 /* ---- densities ---- */
