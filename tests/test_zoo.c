@@ -210,8 +210,17 @@ static void nice_start(void)
         tx_tape_free(t);
         tx_model_free(m);
     }
+    /* A narrow coordinate starts as if it were a quarter as wide as the widest. */
     tx_space space = space_of(0, D, unbounded);
-    tx_model *m = model(&tx_model_nice, &space, "{hidden: [9], init: uniform, data_init: false}");
+    double narrow[D];
+    for (size_t j = 0; j < D; j++) narrow[j] = j == 1 ? 0.0007 : deviation_of_data[j];
+    space.deviation = narrow;
+    tx_model *m = model(&tx_model_nice, &space, "{hidden: [9], min_deviation: 0.25}");
+    CHECK_NEAR(exp(-(double)weight(m->net[0], "log_scale").x[1]) * 1.8137993642342178, 0.25 * narrow[D - 1], 1e-6);
+    CHECK_NEAR(exp(-(double)weight(m->net[0], "log_scale").x[2]) * 1.8137993642342178, narrow[2], 1e-6);
+    tx_model_free(m);
+    space = space_of(0, D, unbounded);
+    m = model(&tx_model_nice, &space, "{hidden: [9], init: uniform, data_init: false}");
     tx_tensor w = weight(m->net[0], "coupling0_w1");
     double largest = 0;
     for (size_t i = 0; i < tx_len(w); i++) largest = fmax(largest, fabs((double)w.x[i]));

@@ -10,6 +10,7 @@ enum { MAX_COUPLINGS = 32 };
 typedef struct nice_config {
     int couplings, activation, prior, init;
     bool data_init;
+    double min_deviation;
     tx_ints hidden;
 } nice_config;
 typedef struct nice {
@@ -37,6 +38,9 @@ static const tx_option options[] = {
      "uniform: the authors' code"},
     {"data_init", TX_OPT_BOOL, offsetof(nice_config, data_init), "true", 0, 0, NULL,
      "start shifts and scales where z has the prior's mean and deviation on the training data, else at 0", NULL},
+    {"min_deviation", TX_OPT_REAL, offsetof(nice_config, min_deviation), "0.5", 1e-6, 1, NULL,
+     "of data_init: a deviation below this much of the largest is taken for that; what is narrower is left to training",
+     NULL},
     {0},
 };
 
@@ -89,7 +93,7 @@ static void match_moments(tx_model *m)
 
     real *log_scale = tx_params_value(m->net[0], s->s).x;
     for (size_t j = 0; j < x->dim; j++)
-        log_scale[j] = (real)log(priors[c->prior]->deviation / fmax(x->deviation[j], 1e-3 * widest));
+        log_scale[j] = (real)log(priors[c->prior]->deviation / fmax(x->deviation[j], c->min_deviation * widest));
     for (int k = 0; k < 2 && k < n_couplings(m); k++) {
         tx_tensor shift = tx_params_value(m->net[0], s->m[k].b[s->m[k].n - 1]);
         for (size_t j = 0; j < tx_cols(shift); j++) shift.x[j] = (real)-x->mean[2 * j + (k % 2 ? 0 : 1)];
