@@ -131,6 +131,22 @@ and range over rounds.
 """
 
 
+def below(rounds, of):
+    """Rows under their goal on two threads, with what the ratio would be at the floor, and how near PyTorch is to the same floor."""
+    rows = []
+    for key in rounds[0].peer[1]:
+        ratio, goal = of[(*key, "ratio_two")], GOAL_TWO.get(key)
+        if goal is None or ratio.median >= goal:
+            continue
+        floors = {t: Spread(r.ours(key, t) * r.ours(key, t, "share") for r in rounds).median for t in (1, 2)}
+        best = {t: of[(*key, f"pytorch_ms_{t}")].median for t in (1, 2)}
+        rows.append((*key, number(ratio.median), number(goal), number(floors[2]), number(min(best.values()) / floors[2]),
+                     number(floors[1] / best[1])))
+    heads = ("workload", "phase", "ratio", "goal", "floor, ms", "ratio at the floor", "PyTorch's share of the floor, 1 thread")
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "below.md"), encoding="utf-8") as f:
+        return ("## Rows below their goal\n", table(heads, rows) if rows else "None on two threads.\n", f.read())
+
+
 def markdown(rounds, rows):
     of = {(r[0], r[1], r[3]): r[4] for r in rows}
     first = rounds[0]
@@ -159,6 +175,7 @@ def markdown(rounds, rows):
         table(("workload", "phase", "batch", "PyTorch ms", "taxon ms", "ratio", "range", "goal"), one),
         "## Share of the floor reached, and two threads against one\n",
         table(("workload", "phase", "batch", "1 thread, ms", "share", "2 threads, ms", "share", "goal", "two : one", "range", "goal"), floors),
+        *below(rounds, of),
     ))
 
 
