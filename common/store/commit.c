@@ -89,6 +89,19 @@ tx_status tx_commit(const char *path, const void *data, size_t bytes)
     return s;
 }
 
+tx_status tx_append(const char *path, const void *data, size_t bytes)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) return tx_fail(TX_EIO, "%s: cannot be opened: %s", path, strerror(errno));
+    bool good = write_all(fd, data, bytes);
+    int reason = errno;
+    if (close(fd) != 0 && good) {
+        good = false;
+        reason = errno;
+    }
+    return good ? TX_OK : tx_fail(TX_EIO, "%s: cannot be written: %s", path, strerror(reason));
+}
+
 tx_status tx_set_aside(const char *path, char aside[TX_TEXT_MAX])
 {
     struct stat st;

@@ -63,17 +63,6 @@ static char *path_in(const char *folder, const char *name)
     return t.s;
 }
 
-static tx_status append(const char *path, const char *text, size_t n)
-{
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-    if (fd < 0) return tx_fail(TX_EIO, "%s: cannot be opened: %s", path, strerror(errno));
-    ssize_t w = write(fd, text, n);
-    int reason = errno;
-    bool closed = close(fd) == 0;
-    if (w == (ssize_t)n && closed) return TX_OK;
-    return tx_fail(TX_EIO, "%s: cannot be written: %s", path, w < 0 ? strerror(reason) : "no space");
-}
-
 /* One row of the curves as a JSON object; what a row has not is left out. */
 static void add_row(tx_text *t, const tx_curves *c, int row)
 {
@@ -106,7 +95,7 @@ static tx_status append_metrics(const runner *r)
     const tx_curves *c = tx_trainer_curves(r->trainer);
     tx_text t = {0};
     add_row(&t, c, c->n_row - 1);
-    tx_status s = append(r->metrics, t.s, t.len);
+    tx_status s = tx_append(r->metrics, t.s, t.len);
     tx_text_free(&t);
     return s;
 }
