@@ -441,6 +441,23 @@ kill -TERM "$pid"
 ended "SIGTERM" 75
 if grep -qF "stopped: 0 of 1 run ended" err.txt; then ok; else fail "a stopped run has not ended"; fi
 there "SIGTERM" stop/bars-raw/made/seed-0/checkpoint.h5
+for signal in INT USR1 HUP; do
+    start "stop $signal" 3
+    kill -$signal "$pid"
+    ended "SIG$signal" 75
+    check "resumed after SIG$signal" 0 -- run long.yaml --out "stop $signal" --reproducible --progress none
+    same "a run that SIG$signal stopped ends alike" "stop $signal/$result" "whole/$result"
+done
+# A child that does not answer: the second signal ends all at once, and leaves what a kill leaves.
+start twice 3
+kill -STOP "$child"
+kill -INT "$pid"
+sleep 0.3
+kill -INT "$pid"
+ended "a second SIGINT" 130
+if [ -d "/proc/$child" ]; then fail "a second SIGINT leaves a run behind"; kill -KILL "$child"; else ok; fi
+check "resumed after a second SIGINT" 0 -- run long.yaml --out twice --reproducible --progress none
+same "a run that two SIGINTs ended ends alike" "twice/$result" "whole/$result"
 cp -r stop cut && truncate -s -1 cut/bars-raw/made/seed-0/checkpoint.h5
 check "status of a damaged checkpoint" 3 "1 damaged file" -- status cut
 holds "status of a damaged checkpoint" "cut/bars-raw/made/seed-0/checkpoint.h5: expected a last line"

@@ -16,11 +16,14 @@ static void on_stop(int number)
 
 void tx_stop_watch(bool second_exits)
 {
-    static const int number[] = {SIGINT, SIGTERM, SIGUSR1};
-    struct sigaction a = {.sa_handler = on_stop, .sa_flags = SA_RESTART};
+    static const int number[] = {SIGINT, SIGTERM, SIGUSR1, SIGHUP};
+    struct sigaction a = {.sa_handler = on_stop, .sa_flags = SA_RESTART}, before;
     sigemptyset(&a.sa_mask);
     stop.second_exits = second_exits;
-    for (size_t i = 0; i < TX_LEN(number); i++) sigaction(number[i], &a, NULL);
+    sigaction(SIGHUP, NULL, &before);
+    for (size_t i = 0; i < TX_LEN(number); i++)
+        if (number[i] != SIGHUP || before.sa_handler != SIG_IGN)
+            sigaction(number[i], &a, NULL); /* nohup stays in force */
 }
 
 int tx_stop_count(void) { return (int)stop.signals; }
