@@ -120,12 +120,14 @@ static bool step_postponed(update *u, tx_tape *t, size_t tiles)
 }
 
 /** Tiles for a postponed gradient, by its shape alone: about TILE values each, but at least TILE_ROWS rows, so that
- * they cost the BLAS no more than the whole would; 0 for one that is too small to be cut. */
+ * they cost the BLAS no more than the whole would; 0 for one that is too small to be cut. Four at least of twice as
+ * many rows: masked ones are not equally long. An odd one out would leave half of two threads idle. */
 static size_t tiles_of(size_t rows, size_t cols)
 {
     size_t most = rows / TILE_ROWS, tiles = rows * cols / TILE;
     if (tiles < 2 && rows * cols >= TILE / 2) tiles = 2;
-    tiles += tiles % 2; /* an odd one out would leave half of two threads idle */
+    if (tiles == 2 && most >= 8) tiles = 4;
+    tiles += tiles % 2;
     if (tiles > most) tiles = most;
     if (tiles > TILES) tiles = TILES;
     return tiles < 2 ? 0 : tiles;

@@ -49,8 +49,8 @@ static void cut(product *p, size_t side)
     p->n_panel = p->panel ? (side + p->panel - 1) / p->panel : 0;
 }
 
-/** Long and short panels take turns, so that threads that take neighbours have equal work. */
-static size_t panel_at(const product *p, size_t tile) { return tile % 2 ? tile / 2 : p->n_panel - 1 - tile / 2; }
+/** The longest panels first, so that threads end together: the last outputs see most inputs. */
+static size_t panel_at(const product *p, size_t tile) { return p->n_panel - 1 - tile; }
 
 static void ends(const product *p, size_t panel, size_t *from, size_t *to)
 {
@@ -85,11 +85,12 @@ static void forward_panel(void *ctx, size_t tile)
         p->after(&(tx_args){.in = {y, p->bias + c0}, .out = {y}}, 0, width);
 }
 
-/** y[n,in] = g (w * mask)': inputs [i0,i1) are seen by all outputs from c1 on, and by some from c0 on. */
-static void backward_panel(void *ctx, size_t tile)
+/** y[n,in] = g (w * mask)': inputs [i0,i1) are seen by all outputs from c1 on, and by some from c0 on; the first by
+ * most. */
+static void backward_panel(void *ctx, size_t k)
 {
     const product *p = ctx;
-    size_t k = panel_at(p, tile), in = p->s->in, out = p->s->out, i0, i1;
+    size_t in = p->s->in, out = p->s->out, i0, i1;
     ends(p, k, &i0, &i1);
     size_t c0 = p->s->first[i0], c1 = p->s->first[i1 - 1], width = i1 - i0;
     real *y = p->y + i0, *block = p->block + k * p->room;
