@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLE_CHUNK = 500 }; /* rows of one tape pass: part of what a sample's last bits depend on */
+enum { SAMPLE_CHUNK = 1000 }; /* rows of one tape pass: part of what a sample's last bits depend on */
 
 const tx_model_ops *tx_model_find(const char *name)
 {
