@@ -41,7 +41,7 @@ row() { # WORKLOAD PHASE
 {
   echo "# Where the time goes"
   echo
-  echo "Of the processor's time, with $threads thread(s): $(grep -m1 'model name' /proc/cpuinfo | sed 's/.*: //'). Made by \`experiments/bench/profile.sh\`."
+  echo "Of the processor's time, with $threads thread$([ "$threads" = 1 ] || echo s): $(grep -m1 'model name' /proc/cpuinfo | sed 's/.*: //'). Made by \`experiments/bench/profile.sh\`."
   echo "*Products* are OpenBLAS's kernels, *packing* what it copies and clears for them, *passes* all else that taxon computes,"
   echo "*system* page faults, interrupts and threads that wait for each other."
   echo
