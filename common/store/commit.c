@@ -43,6 +43,16 @@ static bool write_all(int fd, const unsigned char *data, size_t bytes)
     return true;
 }
 
+/** False with the errno of what failed first. */
+static bool write_and_close(int fd, const void *data, size_t bytes, bool sync)
+{
+    bool written = write_all(fd, data, bytes) && (!sync || fsync(fd) == 0);
+    int reason = errno;
+    bool closed = close(fd) == 0;
+    if (!written) errno = reason;
+    return written && closed;
+}
+
 /** A file system that cannot sync folders says EINVAL; the rename is then as durable as it gets. */
 static bool sync_folder(const char *path)
 {
@@ -69,12 +79,8 @@ tx_status tx_commit(const char *path, const void *data, size_t bytes)
         free(part);
         return s;
     }
-    bool good = write_all(fd, data, bytes) && fsync(fd) == 0;
+    bool good = write_and_close(fd, data, bytes, true);
     int reason = errno;
-    if (close(fd) != 0 && good) {
-        good = false;
-        reason = errno;
-    }
     bool renamed = good && rename(part, path) == 0;
     if (good && !renamed) reason = errno;
     tx_status s = TX_OK;
@@ -93,13 +99,8 @@ tx_status tx_append(const char *path, const void *data, size_t bytes)
 {
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) return tx_fail(TX_EIO, "%s: cannot be opened: %s", path, strerror(errno));
-    bool good = write_all(fd, data, bytes);
-    int reason = errno;
-    if (close(fd) != 0 && good) {
-        good = false;
-        reason = errno;
-    }
-    return good ? TX_OK : tx_fail(TX_EIO, "%s: cannot be written: %s", path, strerror(reason));
+    if (write_and_close(fd, data, bytes, false)) return TX_OK;
+    return tx_fail(TX_EIO, "%s: cannot be written: %s", path, strerror(errno));
 }
 
 tx_status tx_set_aside(const char *path, char aside[TX_TEXT_MAX])
