@@ -1,0 +1,100 @@
+"""What the Python tests of the command share: running it, looking at its files, changing them as if it had written them."""
+import hashlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+try:
+    import h5py
+    import numpy as np
+except ImportError as e:
+    print(f"skipped: {e}")
+    sys.exit(77)
+
+MARK = b"TAXONSHA256 "
+TRAILER = len(MARK) + 64 + 1
+
+# Every model at a size that trains in a moment, and a data set that it is defined on.
+SMALL = {
+    "binary": "{name: bars, n_train: 75, n_valid: 20, n_test: 20}",
+    "real": "{name: ring, n_train: 75, n_valid: 20, n_test: 20}",
+}
+MODELS = {
+    "chow_liu": ("binary", ""),
+    "fvbn": ("binary", ""),
+    "gan": ("real", "latent: 3, generator_hidden: [5], discriminator_hidden: [6], keep_hidden: 0.5"),
+    "gaussian": ("real", ""),
+    "independent": ("binary", ""),
+    "iwae": ("binary", "latent: 2, hidden: [6], n_sample: 3"),
+    "kde": ("real", "centres: kmeans, n_centre: 10"),
+    "made": ("binary", "hidden: [7], order: random, masks: 3"),
+    "made_mog": ("real", "hidden: [7], components: 2"),
+    "mixture": ("binary", "components: 3"),
+    "nade": ("binary", "hidden: [6], order: agnostic"),
+    "nice": ("real", "couplings: 3, hidden: [6]"),
+    "vae": ("binary", "latent: 2, hidden: [6]"),
+}
+CLOSED_FORM = {"chow_liu", "gaussian", "independent", "kde"}
+
+
+class Failures:
+    """Collects what went wrong, and ends the program with it."""
+
+    def __init__(self):
+        self.checks, self.found = 0, []
+
+    def check(self, good, text):
+        self.checks += 1
+        if not good:
+            self.found.append(text)
+            print(f"FAILED: {text}", flush=True)
+        return good
+
+    def end(self):
+        print(f"{self.checks} checks, {len(self.found)} failures")
+        sys.exit(bool(self.found))
+
+
+def run(taxon, *arguments, timeout=60, env=None, **more):
+    """One command to its end, deaf to nothing: a shell's background processes ignore SIGINT."""
+    return subprocess.run([taxon, *map(str, arguments)], env={**os.environ, **(env or {})}, capture_output=True, text=True,
+                          errors="replace", timeout=timeout, stdin=subprocess.DEVNULL, preexec_fn=hear_signals, **more)
+
+
+def hear_signals():
+    for s in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
+        signal.signal(s, signal.SIG_DFL)
+
+
+def whole(path):
+    """Does a file end with the sum of what stands before?"""
+    data = pathlib.Path(path).read_bytes()
+    return data[-TRAILER:] == MARK + hashlib.sha256(data[:-TRAILER]).hexdigest().encode() + b"\n"
+
+
+def content(path):
+    with h5py.File(path, "r") as f:
+        return f.attrs["content_sha256"]
+
+
+def change(path, how):
+    """Calls how(file) on an HDF5 file of taxon and makes it whole again for all that its last line says."""
+    os.truncate(path, os.path.getsize(path) - TRAILER)
+    with h5py.File(path, "r+") as f:
+        how(f)
+    with open(path, "rb+") as f:
+        f.write(MARK + hashlib.sha256(f.read()).hexdigest().encode() + b"\n")
+
+
+def counters(checkpoint):
+    """(epoch, step, batch) of a checkpoint."""
+    with h5py.File(checkpoint, "r") as f:
+        c = f["state/counters"][()].view("<u8").ravel()
+    return tuple(int(v) for v in c[:3])
+
+
+def leftovers(folder, known=("result.h5", "samples.png", "metrics.jsonl")):
+    """Files of a run's folder that a finished run has not."""
+    return sorted(p.name for p in pathlib.Path(folder).iterdir() if p.name not in known)
