@@ -2,6 +2,7 @@
  * set. */
 #ifndef TX_DATA_INTERNAL_H
 #define TX_DATA_INTERNAL_H
+#include <sys/types.h>
 #include "common/data/dataset.h"
 #include "common/data/readers.h"
 
@@ -42,11 +43,28 @@ typedef struct tx_element {
 tx_status tx_array_read(tx_stream *s, const char *format, tx_element e, size_t header, int rank, const size_t shape[],
                         tx_table *out);
 
+/** A task in a process of its own, with bounded memory and processor time, for a library that a damaged file can crash
+ * or hang. It is forked, not started from a program, so that it works in every program that uses these readers; it must
+ *  use one thread (of the others the fork copies none) and no output but `to`, and what it leaves open ends with it.
+ *  False from a task: what it had announced cannot be had. */
+typedef bool (*tx_confined_fn)(const void *ctx, int to);
+typedef struct tx_confined {
+    pid_t pid;
+    int from;
+} tx_confined;
+tx_status tx_confined_start(tx_confined *c, tx_confined_fn task, const void *ctx); /**< TX_ESYSTEM */
+bool tx_confined_read(tx_confined *c, void *to, size_t bytes); /**< false where the task ended before */
+/** Always after tx_confined_start. TX_EDATA, naming `path`, where the task crashed, took too long or was false. */
+tx_status tx_confined_end(tx_confined *c, const char *path);
+bool tx_confined_write(int to, const void *data, size_t bytes); /**< within a task */
+/** Within a task: `bytes` of content justify that much memory more than 1 GiB, and time more than five seconds. */
+void tx_confined_allow(size_t bytes);
+
 extern const tx_reader_ops tx_reader_idx, tx_reader_npy, tx_reader_hdf5, tx_reader_amat, tx_reader_csv;
 /** FILE#inner: writes the file's part, returns what follows '#', or NULL when the whole path is a file's. */
 const char *tx_path_split(const char *path, char file[TX_TEXT_MAX]);
 /** Whether this is a HDF5 file with arrays train, valid and test in its root. */
-bool tx_hdf5_has_splits(const char *path);
+tx_status tx_hdf5_has_splits(const char *path, bool *yes);
 
 /** One file of a data set, before types are decided. */
 typedef struct tx_source {

@@ -179,8 +179,9 @@ tx_status tx_load_path(tx_dataset *d, const char *path, const tx_data_config *c,
     if (is_folder(path)) return load_folder(d, path, c, note);
     /* Only regular files are looked into; what is none is refused by the reader. */
     struct stat st;
-    if (inner || stat(path, &st) != 0 || !S_ISREG(st.st_mode) || !tx_hdf5_has_splits(path))
-        return load_single(d, path, c, note);
+    bool splits = false;
+    if (!inner && stat(path, &st) == 0 && S_ISREG(st.st_mode)) TX_TRY(tx_hdf5_has_splits(path, &splits));
+    if (!splits) return load_single(d, path, c, note);
     for (int s = 0; s < TX_N_SPLIT; s++)
         if (snprintf(part[s], TX_TEXT_MAX, "%s#%s", path, tx_split_name((tx_split)s)) >= TX_TEXT_MAX)
             return tx_fail(TX_ENOINPUT, "%s: a path of over %d bytes", path, TX_TEXT_MAX - 1);
