@@ -779,7 +779,7 @@ static void test_warning(void)
 int main(void)
 {
     static const tx_test test[] = {
-        {"rows and views", start},
+        {"set up", start},
         {"the exact marginal, from the prior and from a poor encoder", test_marginal},
         {"never above the truth on average", test_lower_bound},
         {"unbiased weights, forward and back", test_unbiased},

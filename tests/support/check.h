@@ -52,6 +52,9 @@
     } while (0)
 
 typedef struct tx_test { const char *name; void (*fn)(void); } tx_test;
+/** Whether `name` contains one of the words, separated by commas, of an environment variable; it does if that is not set.
+ *  TAXON_TESTS chooses the tests of every program (and "set up" and "clean up" with them), TAXON_MODELS models of the contract. */
+bool tx_test_chosen(const char *variable, const char *name);
 /** Run one suite: prints CUnit's summary, returns what main returns (0 only if all passed and some ran). */
 int tx_run_tests(const char *suite, const tx_test test[], int n);
 /** The child that runs fn must die by abort() or exit with `code` (abort = -1); returns whether it did. */
