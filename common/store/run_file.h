@@ -73,7 +73,7 @@ typedef struct tx_run_info {
     double  best_score;                                   /**< selection score on valid, NAN without */
     char    score[16];                                    /**< "exact", "elbo", "none" */
     int     best_epoch, epochs;
-    int     n_left_out;                                   /**< evaluations beside the run that are damaged, or of another run */
+    int     n_left_out;                                   /**< evaluations beside the run that are damaged, or of another run, or that cannot be listed */
     tx_text note;                                         /**< why, a line each */
 } tx_run_info;
 /** TX_EDATA where the file is damaged, foreign or of another major schema; TX_ENOINPUT. arrays: read the per-example ones. */

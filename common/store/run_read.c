@@ -1,4 +1,5 @@
 #include <dirent.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -246,6 +247,10 @@ static void read_beside(bool arrays, tx_run_info *r)
     here[folder ? folder : 2] = '\0';
     struct dirent **found = NULL;
     int n = scandir(here, &found, is_evaluation, by_name);
+    if (n < 0) {
+        tx_text_add(&r->note, "%s: cannot be listed: %s\n", here, strerror(errno));
+        r->n_left_out++;
+    }
     for (int i = 0; i < n; i++) {
         char path[2 * TX_TEXT_MAX];
         snprintf(path, sizeof path, "%s%s", here, found[i]->d_name);

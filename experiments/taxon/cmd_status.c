@@ -2,6 +2,7 @@
 #include "experiments/taxon/gather.h"
 #include "common/store/checkpoint.h"
 #include "common/store/content.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,17 +17,22 @@ static bool is_running(const char *folder)
 {
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return false;
-    bool held = flock(fd, LOCK_SH | LOCK_NB) != 0;
+    bool held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     close(fd);
     return held;
 }
 
-/* The last lines of metrics.jsonl as one object: the last epoch's numbers and how it ended. Cut lines are skipped. */
-static json_t *last_metrics(const char *folder)
+/* The last lines of metrics.jsonl as one object: the last epoch's numbers and how it ended. Cut lines are skipped. A
+ * file that is there and cannot be opened is told, and counted. */
+static json_t *last_metrics(const char *folder, int *bad)
 {
     tx_text path = {0};
     tx_text_add(&path, "%s/metrics.jsonl", folder);
     FILE *f = fopen(path.s, "re");
+    if (!f && errno != ENOENT) {
+        fprintf(stderr, "taxon: left out: %s: %s\n", path.s, strerror(errno));
+        ++*bad;
+    }
     char *text = tx_alloc(TAIL + 1, 1);
     json_t *all = json_object();
     if (f && (fseek(f, -TAIL, SEEK_END) == 0 || fseek(f, 0, SEEK_SET) == 0) && fread(text, 1, TAIL, f) > 0)
@@ -69,19 +75,19 @@ static int look(const char *folder, const char **state, char why[TX_TEXT_MAX])
     return bad;
 }
 
-/* Returns how many damaged files it told of. */
+/* Returns how many files it told of that are damaged or cannot be read. */
 static int print_run(const char *folder)
 {
-    json_t *m = last_metrics(folder);
+    int bad = 0;
+    json_t *m = last_metrics(folder, &bad);
     const char *end = json_string_value(json_object_get(m, "end")),
                *said = json_string_value(json_object_get(m, "why"));
     const char *state = NULL;
     char why[TX_TEXT_MAX] = "";
-    int bad = 0;
     if (is_running(folder))
         state = "running";
     else
-        bad = look(folder, &state, why);
+        bad += look(folder, &state, why);
     /* Without a result only what did not reach one is worth telling. */
     bool lost = !state || strcmp(state, "checkpointed") == 0;
     if (lost && end && strcmp(end, "failed") == 0) {
@@ -101,11 +107,11 @@ static int print_run(const char *folder)
 static int run(const tx_args *a)
 {
     tx_found f;
-    int bad = 0;
     TX_TRY(tx_find_runs(a->v[0], &f));
+    int bad = f.n_left_out;
     for (int i = 0; i < f.n; i++) bad += print_run(f.folder[i]);
     tx_status s = f.n ? TX_OK : tx_fail(TX_ENOINPUT, "%s: holds no runs", a->v[0]);
-    if (bad) s = tx_fail(TX_EDIVERGED, "%d damaged file%s", bad, tx_plural(bad));
+    if (bad) s = tx_fail(TX_EDIVERGED, "%d damaged file%s, or unreadable", bad, tx_plural(bad));
     tx_found_free(&f);
     return s;
 }
@@ -114,8 +120,9 @@ const tx_command tx_command_status = {
     .name = "status",
     .summary = "One line a run below a folder: done, running, checkpointed, diverged, failed, damaged or missing",
     .usage = "DIR",
-    .detail =
-        "Exit code 0; 3 some results, checkpoints or evaluations are damaged, or evaluate another run; 66 no runs.",
+    .detail = "Exit code 0; 3 some results, checkpoints or evaluations are damaged, unreadable, or evaluate another "
+              "run; 66 no\n"
+              "runs.",
     .min = 1,
     .max = 1,
     .run = run};

@@ -48,6 +48,10 @@ static void search(const char *dir, int depth, tx_found *out)
     if (holds_run(dir)) add(out, dir);
     struct dirent **entry = NULL;
     int n = depth > 0 ? scandir(dir, &entry, NULL, alphasort) : 0;
+    if (n < 0) {
+        fprintf(stderr, "taxon: left out: %s: cannot be listed: %s\n", dir, strerror(errno));
+        out->n_left_out++;
+    }
     for (int i = 0; i < n; i++) {
         char *path = join(dir, entry[i]->d_name);
         if (entry[i]->d_name[0] != '.' && is_a(path, S_IFDIR)) search(path, depth - 1, out);
@@ -95,7 +99,7 @@ tx_status tx_gather(const char *dir, bool arrays, tx_gathered *out)
 {
     tx_found f;
     TX_TRY(tx_find_runs(dir, &f));
-    tx_gathered g = {.run = tx_alloc((size_t)f.n, sizeof *g.run)};
+    tx_gathered g = {.run = tx_alloc((size_t)f.n, sizeof *g.run), .n_left_out = f.n_left_out};
     for (int i = 0; i < f.n; i++) {
         char *path = join(f.folder[i], "result.h5");
         if (is_a(path, S_IFREG) && tx_run_read(path, arrays, &g.run[g.n]) == TX_OK) {

@@ -5,7 +5,8 @@
 
 typedef struct tx_found {
     int n;
-    char **folder; /**< [n] that hold files of a run, sorted by name */
+    char **folder;  /**< [n] that hold files of a run, sorted by name */
+    int n_left_out; /**< folders that cannot be listed: each named on standard error */
 } tx_found;
 /** `dir` itself or up to three levels below it; symbolic links are not followed. TX_ENOINPUT when `dir` is no folder.
  */
@@ -15,7 +16,7 @@ void tx_found_free(tx_found *f);
 typedef struct tx_gathered {
     int n;
     tx_run_info *run; /**< [n] sorted by (dataset, view, label, seed) */
-    int n_left_out;   /**< damaged files and evaluations of other runs: each named on standard error */
+    int n_left_out;   /**< damaged files, evaluations of other runs, unreadable folders: each named on standard error */
 } tx_gathered;
 /** Every readable result.h5. `arrays`: with per-example log-likelihoods. TX_ENOINPUT when there is none at all. */
 tx_status tx_gather(const char *dir, bool arrays, tx_gathered *out);

@@ -1,28 +1,34 @@
 /** Preloaded into the command by test_faults.py: the n-th call of one function fails in each process.
- *  TAXON_FAULT = "CALL N ERROR MARK:FOLDER": ERROR is an errno, or "half" for a write that takes half of its bytes.
- * Counted are calls on files under FOLDER, and of posix_memalign and malloc all. MARK is made when a call has failed.
+ *  TAXON_FAULT = "CALL N ERROR MARK:FOLDER": ERROR is an errno, or "half" for a write or read of half of the bytes.
+ * Counted are calls on files under FOLDER, and all of posix_memalign, malloc (with calloc
+ * and realloc), pipe2, posix_spawn and pthread_create. MARK is made
+ * when a call has failed.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 void *__libc_malloc(size_t bytes);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *old, size_t bytes);
 
 static char call[32], error[16], mark[4096], folder[4096];
 static long fatal;
 static atomic_long count;
-static atomic_bool
-    begun; /* a file under FOLDER was touched: allocations before are of the loader and of libraries' starts */
 
 __attribute__((constructor)) static void start(void)
 {
@@ -38,9 +44,7 @@ static bool under(const char *path)
         if (!getcwd(whole, sizeof whole)) return false;
         path = whole;
     }
-    bool is = strncmp(path, folder, strlen(folder)) == 0;
-    if (is) atomic_store(&begun, true);
-    return is;
+    return strncmp(path, folder, strlen(folder)) == 0;
 }
 
 static bool is_under(int fd)
@@ -105,12 +109,62 @@ int mkdir(const char *path, mode_t mode)
 
 int unlink(const char *path) { return under(path) && fails("unlink") ? -1 : (int)syscall(SYS_unlink, path); }
 
+int flock(int fd, int how) { return is_under(fd) && fails("flock") ? -1 : (int)syscall(SYS_flock, fd, how); }
+
+ssize_t read(int fd, void *data, size_t bytes)
+{
+    if (is_under(fd) && fails("read")) {
+        if (strcmp(error, "half") != 0) return -1;
+        bytes = (bytes + 1) / 2;
+    }
+    return syscall(SYS_read, fd, data, bytes);
+}
+
+/* REPLACED(RESULT, FAILED, CONDITION, NAME, PARAMETERS, ARGUMENTS): what glibc does otherwise. */
+#define REPLACED(result, failed, condition, name, parameters, arguments)                                               \
+    result name parameters                                                                                             \
+    {                                                                                                                  \
+        result(*of) parameters = dlsym(RTLD_NEXT, #name);                                                              \
+        return (condition) && fails(#name) ? failed : of arguments;                                                    \
+    }
+REPLACED(DIR *, NULL, under(path), opendir, (const char *path), (path))
+REPLACED(int, -1, under(path), scandir,
+         (const char *path, struct dirent ***out, int (*select)(const struct dirent *),
+          int (*order)(const struct dirent **, const struct dirent **)),
+         (path, out, select, order))
+REPLACED(FILE *, NULL, under(path), fopen, (const char *path, const char *mode), (path, mode))
+REPLACED(int, -1, true, pipe2, (int fd[2], int flags), (fd, flags))
+REPLACED(int, errno, true, posix_spawn,
+         (pid_t * pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes,
+          char *const argv[], char *const env[]),
+         (pid, path, actions, attributes, argv, env))
+REPLACED(int, errno, true, pthread_create,
+         (pthread_t * thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument),
+         (thread, attributes, start, argument))
+
 int posix_memalign(void **p, size_t alignment, size_t bytes)
 {
-    if (begun && fails("posix_memalign")) return errno;
+    if (fails("posix_memalign")) return errno;
     void *(*of)(size_t, size_t) = dlsym(RTLD_NEXT, "aligned_alloc");
     *p = of(alignment, bytes);
     return *p ? 0 : errno;
 }
 
-void *malloc(size_t bytes) { return begun && fails("malloc") ? NULL : __libc_malloc(bytes); }
+/* What the command's own malloc, calloc and realloc call: libraries call those. */
+void *__libc_malloc(size_t bytes)
+{
+    void *(*of)(size_t) = dlsym(RTLD_NEXT, "__libc_malloc");
+    return fails("malloc") ? NULL : of(bytes);
+}
+
+void *__libc_calloc(size_t count, size_t size)
+{
+    void *(*of)(size_t, size_t) = dlsym(RTLD_NEXT, "__libc_calloc");
+    return fails("malloc") ? NULL : of(count, size);
+}
+
+void *__libc_realloc(void *old, size_t bytes)
+{
+    void *(*of)(void *, size_t) = dlsym(RTLD_NEXT, "__libc_realloc");
+    return bytes && fails("malloc") ? NULL : of(old, bytes);
+}

@@ -1,0 +1,36 @@
+/* The allocator of the command, for all libraries in it: some go on with a NULL until they crash, others take it for a
+ * file that is not there. Where the system has no memory left this process says so and ends. glibc lets a program
+ * define these functions and keeps its own under other names; elsewhere libraries are left to themselves. */
+#include "common/base/base.h"
+#include <stdio.h>
+#include <stdlib.h>
+#ifdef __GLIBC__
+void *__libc_malloc(size_t bytes);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *old, size_t bytes);
+
+/* More than an address space is a wrong argument, which is for the caller to learn. */
+static void *check(void *p, size_t bytes)
+{
+    if (p || bytes > PTRDIFF_MAX) return p;
+    char what[48];
+    snprintf(what, sizeof what, "%zu bytes", bytes);
+    tx_no_memory(what);
+}
+
+void *malloc(size_t bytes) { return check(__libc_malloc(bytes), bytes); }
+
+void *calloc(size_t count, size_t size)
+{
+    size_t bytes = 0;
+    if (__builtin_mul_overflow(count, size, &bytes)) bytes = SIZE_MAX;
+    return check(__libc_calloc(count, size), bytes);
+}
+
+/* A size of zero frees, and gives NULL. */
+void *realloc(void *old, size_t bytes)
+{
+    void *p = __libc_realloc(old, bytes);
+    return bytes ? check(p, bytes) : p;
+}
+#endif
