@@ -2,10 +2,13 @@
 #include <gsl/gsl_integration.h>
 #include <hdf5.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
+#include "common/data/internal.h"
 #include "common/data/measure.h"
 #include "common/data/readers.h"
 #include "common/tensor/parallel.h"
@@ -362,6 +365,74 @@ static void test_hdf5(void)
     refuse_path(inner, TX_EDATA, "expected integers or floats", "#text");
     CHECK_INT(truncate(path, 700), 0);
     refuse_path(path, TX_EDATA, "HDF5 cannot open it", path);
+}
+
+static bool crash(const void *ctx, int to)
+{
+    (void)ctx, (void)to;
+    return raise(SIGSEGV) == 0;
+}
+
+static bool hang(const void *ctx, int to)
+{
+    struct rlimit l;
+    (void)ctx, (void)to;
+    if (getrlimit(RLIMIT_CPU, &l) != 0 || l.rlim_cur != 5) return true;
+    l.rlim_cur = 1; /* sooner, to save time */
+    setrlimit(RLIMIT_CPU, &l);
+    for (volatile unsigned i = 0;; i++) continue;
+}
+
+/* Whether so many GiB can be had when the content justifies two. */
+static bool swell(const void *ctx, int to)
+{
+    (void)to;
+    tx_confined_allow((size_t)2 << 30);
+    void *p = malloc((size_t) * (const int *)ctx << 30);
+    const bool had = p != NULL;
+    free(p);
+    return had;
+}
+
+static bool speak(const void *ctx, int to) { return tx_confined_write(to, ctx, 6) && crash(ctx, to); }
+
+static void test_confined(void)
+{
+    static const struct {
+        tx_confined_fn task;
+        int gib;
+        const char *why; /* NULL: it ends well */
+    } list[] = {
+        {crash, 0, "signal 11"}, {hang, 0, "does not explain the time"}, {swell, 4, "more memory"}, {swell, 2, NULL}};
+    for (size_t i = 0; i < TX_LEN(list); i++) {
+        tx_confined c;
+        char byte;
+        CHECK_OK(tx_confined_start(&c, list[i].task, &list[i].gib));
+        CHECK_TRUE(!tx_confined_read(&c, &byte, 1));
+        CHECK_INT(tx_confined_end(&c, "a.h5"), list[i].why ? TX_EDATA : TX_OK);
+        if (list[i].why) CHECK_HAS(tx_last_error(), "a.h5: ");
+        if (list[i].why) CHECK_HAS(tx_last_error(), list[i].why);
+    }
+    tx_confined c;
+    char said[7] = "";
+    CHECK_OK(tx_confined_start(&c, speak, "before"));
+    CHECK_TRUE(tx_confined_read(&c, said, 6) && !tx_confined_read(&c, said + 6, 1));
+    CHECK_TEXT(said, "before");
+    CHECK_INT(tx_confined_end(&c, "a.h5"), TX_EDATA);
+}
+
+/* A link into another file is not followed: it could be one that never ends. */
+static void test_hdf5_links(void)
+{
+    char path[PATH], fifo[PATH], inner[PATH + 8];
+    snprintf(path, sizeof path, "%s/links.h5", tx_test_folder());
+    snprintf(fifo, sizeof fifo, "%s/links.fifo", tx_test_folder());
+    snprintf(inner, sizeof inner, "%s#x", path);
+    CHECK_INT(mkfifo(fifo, 0600), 0);
+    hid_t f = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    CHECK_TRUE(H5Lcreate_external(fifo, "/x", f, "x", H5P_DEFAULT, H5P_DEFAULT) >= 0);
+    H5Fclose(f);
+    refuse_path(inner, TX_EDATA, "no array named 'x'", "links to other files are not followed");
 }
 
 static void test_not_files(void)
@@ -1144,6 +1215,8 @@ int main(void)
         {"text", test_text},
         {"text: long lines, locale", test_text_large},
         {"HDF5", test_hdf5},
+        {"HDF5: links to other files", test_hdf5_links},
+        {"a process for a library", test_confined},
         {"what is no file", test_not_files},
         {"single file split", test_split_single},
         {"types", test_types},

@@ -216,16 +216,29 @@ static void describe(const tx_yaml *y, tx_text *t)
     char *end = strchr(shown, '\n');
     if (end) *end = 0;
     const char *more = whole && !end ? "" : "...";
-    if (y->kind == TX_YAML_LIST)
+    if (y->kind == TX_YAML_LIST && y->n == 0)
+        tx_text_add(t, "an empty list");
+    else if (y->kind == TX_YAML_LIST)
         tx_text_add(t, "a list of %d", y->n);
     else if (y->kind == TX_YAML_MAP)
-        tx_text_add(t, "a map");
+        tx_text_add(t, "a map of %d", y->n);
     else if (y->quoted)
         tx_text_add(t, "the text \"%s%s\"", shown, more);
     else if (*y->text)
         tx_text_add(t, "'%s%s'", shown, more);
     else
         tx_text_add(t, "nothing");
+}
+
+tx_status tx_options_fail(const tx_yaml *found, const char *origin, const char *expected)
+{
+    tx_text t = {0};
+    if (found->key) tx_text_add(&t, "key '%s': ", found->key);
+    tx_text_add(&t, "expected %s; found ", expected);
+    describe(found, &t);
+    tx_status s = tx_yaml_fail(found, origin, "%s", t.s);
+    tx_text_free(&t);
+    return s;
 }
 
 static tx_status fail_value(const tx_option *o, const tx_yaml *found, const char *origin)
@@ -308,13 +321,7 @@ static bool is_listed(const char *const name[], const char *key)
 tx_status tx_options_parse(const tx_option_set set[], int n_set, const tx_yaml *map, const char *origin,
                            const char *const skip[])
 {
-    if (map->kind != TX_YAML_MAP) {
-        tx_text t = {0};
-        describe(map, &t);
-        tx_status s = tx_yaml_fail(map, origin, "expected a map of options; found %s", t.s);
-        tx_text_free(&t);
-        return s;
-    }
+    if (map->kind != TX_YAML_MAP) return tx_options_fail(map, origin, "a map of options");
     for (int i = 0; i < map->n; i++) {
         const tx_yaml *member = &map->child[i];
         bool known = is_listed(skip, member->key);

@@ -36,6 +36,8 @@ void      tx_options_defaults(const tx_option table[], void *config); /**< a bad
  *  NULL) does not list is TX_ECONFIG: "ORIGIN:LINE:COLUMN: unknown key 'hiden' ...: did you mean 'hidden'?". */
 tx_status tx_options_parse(const tx_option_set set[], int n_set, const tx_yaml *map, const char *origin,
                            const char *const skip[]);
+/** TX_ECONFIG with "key 'KEY': expected EXPECTED; found ..." at a node, where it is no matter of a table's. */
+tx_status tx_options_fail(const tx_yaml *found, const char *origin, const char *expected);
 /** Members as a JSON object, every default filled in, in table order (new reference). tx_options_parse of its
  *  text gives the same config; JSON has no infinity, so that one is the string "inf" or "-inf". */
 json_t   *tx_options_json(const tx_option table[], const void *config);

@@ -22,7 +22,8 @@ static tx_status find_grids(tx_yaml *map, const char *origin, grids *g)
         if (!is_grid(y)) continue;
         const tx_yaml *list = tx_yaml_get(y, "grid");
         if (y->n != 1 || list->kind != TX_YAML_LIST || list->n == 0)
-            return tx_yaml_fail(y, origin, "key '%s': expected {grid: [VALUE, ...]} and nothing else", y->key);
+            return tx_options_fail(y->n == 1 ? list : y, origin,
+                                   "a list with a member, alone in its map: {grid: [VALUE, ...]}");
         if (g->n == MAX_GRIDS) return tx_yaml_fail(y, origin, "more than %d grids in one entry", MAX_GRIDS);
         g->node[g->n++] = y;
     }
@@ -196,7 +197,7 @@ static tx_status use_model(tx_comparison *c, const tx_yaml *entry, const tx_yaml
 {
     (void)ctx;
     variant v = {.own = tx_yaml_get(entry, "train")};
-    if (v.own && v.own->kind != TX_YAML_MAP) return tx_yaml_fail(v.own, c->origin, "key 'train': expected a map");
+    if (v.own && v.own->kind != TX_YAML_MAP) return tx_options_fail(v.own, c->origin, "a map of options");
     TX_TRY(tx_model_spec_parse(&v.spec, entry, "model", c->origin));
     tx_yaml *common = common_train(tx_yaml_get(c->root, "train"), v.own);
     tx_status s = expand(c, common, at, suffix, use_train, &v);
@@ -218,7 +219,7 @@ static tx_status each(tx_comparison *c, const char *key, use_fn use)
     const tx_yaml *list = tx_yaml_get(c->root, key);
     if (!list) return tx_yaml_fail(c->root, c->origin, "key '%s' is missing", key);
     if (list->kind != TX_YAML_LIST || list->n == 0)
-        return tx_yaml_fail(list, c->origin, "key '%s': expected a list of maps with at least one member", key);
+        return tx_options_fail(list, c->origin, "a list of maps with at least one member");
     for (int i = 0; i < list->n; i++) TX_TRY(expand(c, &list->child[i], &list->child[i], "", use, NULL));
     return TX_OK;
 }
@@ -251,7 +252,7 @@ static tx_status parse_top(tx_comparison *c)
     tx_option_set set[] = {{top_options, &top}};
     TX_TRY(tx_options_parse(set, 1, c->root, c->origin, part));
     const tx_yaml *seeds = tx_yaml_get(c->root, "seeds"), *name = tx_yaml_get(c->root, "experiment");
-    if (top.seeds.n == 0) return tx_yaml_fail(seeds, c->origin, "key 'seeds': expected at least one");
+    if (top.seeds.n == 0) return tx_options_fail(seeds, c->origin, "at least one integer");
     for (int i = 0; i < top.seeds.n; i++)
         for (int k = 0; k < i; k++)
             if (top.seeds.v[i] == top.seeds.v[k])
@@ -259,9 +260,7 @@ static tx_status parse_top(tx_comparison *c)
     c->seeds = top.seeds;
     name_of_file(c->origin, c->experiment);
     if (!*top.experiment) return TX_OK;
-    if (!tx_label_fits(top.experiment))
-        return tx_yaml_fail(name, c->origin,
-                            "key 'experiment': expected letters, digits or . _ = + -, as in a folder's name");
+    if (!tx_label_fits(top.experiment)) return tx_options_fail(name, c->origin, TX_LABEL_EXPECTED);
     tx_copy_text(c->experiment, sizeof c->experiment, top.experiment);
     return TX_OK;
 }
@@ -270,7 +269,7 @@ static tx_status parse_all(tx_comparison *c)
 {
     TX_TRY(parse_top(c));
     const tx_yaml *train = tx_yaml_get(c->root, "train");
-    if (train && train->kind != TX_YAML_MAP) return tx_yaml_fail(train, c->origin, "key 'train': expected a map");
+    if (train && train->kind != TX_YAML_MAP) return tx_options_fail(train, c->origin, "a map of options");
     if (train) TX_TRY(expand(c, train, train, "", check_train, NULL));
     TX_TRY(tx_evaluate_spec_parse(&c->evaluate, tx_yaml_get(c->root, "evaluate"), c->origin));
     TX_TRY(each(c, "datasets", use_data));

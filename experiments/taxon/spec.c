@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LABEL_MAX = 100 };
+enum { LABEL_MAX = 100 }; /* as TX_LABEL_EXPECTED says */
 
 static tx_status fail_unknown(const tx_yaml *at, const char *origin, const char *plural, const char *name)
 {
@@ -62,9 +62,7 @@ static tx_status take_text(const tx_yaml *map, const char *key, const char *othe
 {
     const tx_yaml *y = tx_yaml_get(map, key);
     if (y && (y->kind != TX_YAML_SCALAR || !tx_label_fits(y->text)))
-        return tx_yaml_fail(y, origin,
-                            "key '%s': expected 1 to %d letters, digits or . _ = + -, not starting with . or -", key,
-                            LABEL_MAX);
+        return tx_options_fail(y, origin, TX_LABEL_EXPECTED);
     tx_copy_text(out, TX_NAME_MAX, y ? y->text : otherwise);
     return TX_OK;
 }
@@ -72,10 +70,10 @@ static tx_status take_text(const tx_yaml *map, const char *key, const char *othe
 tx_status tx_model_spec_parse(tx_model_spec *out, const tx_yaml *map, const char *name_key, const char *origin)
 {
     const char *const skip[] = {name_key, "label", "group", "train", NULL};
-    if (map->kind != TX_YAML_MAP) return tx_yaml_fail(map, origin, "expected a map such as {%s: NAME}", name_key);
+    if (map->kind != TX_YAML_MAP) return tx_options_fail(map, origin, "a map such as {model: NAME}");
     const tx_yaml *name = tx_yaml_get(map, name_key);
     if (!name) return tx_yaml_fail(map, origin, "key '%s' is missing", name_key);
-    if (name->kind != TX_YAML_SCALAR) return tx_yaml_fail(name, origin, "key '%s': expected a model's name", name_key);
+    if (name->kind != TX_YAML_SCALAR) return tx_options_fail(name, origin, "a model's name");
     tx_model_spec s = {.ops = tx_model_find(name->text)};
     if (!s.ops) return fail_unknown(name, origin, "models", name->text);
     TX_TRY(take_text(map, "label", s.ops->name, origin, s.label));
@@ -136,7 +134,7 @@ static tx_status add_estimator(tx_evaluate_spec *s, const tx_yaml *y, const char
     static const char *const skip[] = {"estimator", "name", NULL};
     const tx_yaml *name = y->kind == TX_YAML_SCALAR ? y : tx_yaml_get(y, "estimator");
     if (!name || name->kind != TX_YAML_SCALAR)
-        return tx_yaml_fail(y, origin, "expected an estimator's name or {estimator: NAME, ...}");
+        return tx_options_fail(y, origin, "an estimator's name or {estimator: NAME, ...}");
     const tx_estimator_ops *e = tx_estimator_find(name->text);
     if (!e) return fail_unknown(name, origin, "estimators", name->text);
     char own[TX_NAME_MAX];
@@ -165,7 +163,7 @@ static tx_status add_split(tx_evaluate_spec *s, const tx_yaml *y, const char *or
         s->split[k] = true;
         return TX_OK;
     }
-    return tx_yaml_fail(y, origin, "expected a split: train, valid or test");
+    return tx_options_fail(y, origin, "a split: train, valid or test");
 }
 
 typedef tx_status (*add_fn)(tx_evaluate_spec *s, const tx_yaml *y, const char *origin);
@@ -201,8 +199,7 @@ static tx_status parse_evaluate(tx_evaluate_spec *s, const tx_yaml *map, const c
 tx_status tx_evaluate_spec_parse(tx_evaluate_spec *out, const tx_yaml *map, const char *origin)
 {
     tx_evaluate_spec s = {0};
-    tx_status status = map && map->kind != TX_YAML_MAP ? tx_yaml_fail(map, origin, "key 'evaluate': expected a map")
-                                                       : parse_evaluate(&s, map, origin);
+    tx_status status = parse_evaluate(&s, map, origin);
     if (status)
         tx_evaluate_spec_free(&s);
     else

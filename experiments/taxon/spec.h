@@ -62,6 +62,7 @@ tx_status tx_spec_parse(tx_spec *out, const char *text, const char *origin);
 void tx_spec_free(tx_spec *s);
 
 /** Letters, digits and . _ = + - only, no leading dot or dash, 1 to 100 bytes: fit for a folder's name. */
+#define TX_LABEL_EXPECTED "1 to 100 letters, digits or . _ = + -, not starting with . or -"
 bool tx_label_fits(const char *label);
 /** The same made of any text: lists "[500, 500]" become "500x500", other characters '_'. */
 void tx_label_of(const char *text, char *out, size_t size);

@@ -1,10 +1,12 @@
 """What the Python tests of the command share: running it, looking at its files, changing them as if it had written them."""
 import hashlib
+import json
 import os
 import pathlib
 import signal
 import subprocess
 import sys
+import types
 
 try:
     import h5py
@@ -98,3 +100,59 @@ def counters(checkpoint):
 def leftovers(folder, known=("result.h5", "samples.png", "metrics.jsonl")):
     """Files of a run's folder that a finished run has not."""
     return sorted(p.name for p in pathlib.Path(folder).iterdir() if p.name not in known)
+
+
+def mutated(data, random):
+    """(what was done, bytes): 1 to 4 bits turned, an end cut off, a block of zeros, or bytes that follow; half of it near the start,
+    where files describe themselves."""
+    data, way = bytearray(data), random.choice(["turned"] * 5 + ["cut", "zeros", "appended"])
+    reach = min(len(data), random.choice([len(data), 2048]))
+    if way == "turned":
+        places = [(random.randrange(reach), random.randrange(8)) for _ in range(random.randint(1, 4))]
+        for byte, bit in places:
+            data[byte] ^= 1 << bit
+        return f"bits turned: {places}", bytes(data)
+    if way == "cut":
+        n = random.randrange(reach)
+        return f"cut to {n} of {len(data)} bytes", bytes(data[:n])
+    if way == "zeros":
+        n, start = 1 << random.randint(3, 10), random.randrange(reach)
+        data[start : start + n] = bytes(len(data[start : start + n]))
+        return f"zeros from {start}, {n} bytes", bytes(data)
+    n = random.randint(1, 300)
+    return f"{n} bytes appended", bytes(data + random.randbytes(n))
+
+
+class Meter:
+    """Commands with what they cost. They are started by a small process: a process begins with the peak memory of the one that it
+    was forked from."""
+
+    PROGRAM = """
+import json, os, signal, subprocess, sys
+for line in sys.stdin:
+    c = json.loads(line)
+    with open(c["out"], "wb") as out, open(c["err"], "wb") as err:
+        p = subprocess.Popen(c["arguments"], stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True)
+        signal.signal(signal.SIGALRM, lambda *_: os.killpg(p.pid, signal.SIGKILL))
+        signal.alarm(c["timeout"])
+        _, status, used = os.wait4(p.pid, 0)
+        signal.alarm(0)
+    print(json.dumps([os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]), flush=True)
+"""
+
+    def __init__(self, folder):
+        self.out, self.err = (str(pathlib.Path(folder, f"meter.{name}")) for name in ("out", "err"))
+        self.process = subprocess.Popen([sys.executable, "-S", "-E", "-c", self.PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(self, *arguments, timeout=30):
+        """The ended command: returncode, stdout, stderr, seconds (of processors), memory (peak, MiB). -9 after `timeout` seconds."""
+        request = {"arguments": [str(a) for a in arguments], "out": self.out, "err": self.err, "timeout": timeout}
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        code, seconds, memory = json.loads(self.process.stdout.readline())
+        text = [pathlib.Path(f).read_text(errors="replace") for f in (self.out, self.err)]
+        return types.SimpleNamespace(returncode=code, stdout=text[0], stderr=text[1], seconds=seconds, memory=memory)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
