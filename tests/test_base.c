@@ -23,6 +23,9 @@ static void test_status(void)
     CHECK_TEXT(tx_last_error(), "a.csv: row 7");
     tx_fail(TX_EDATA, "again: %s", tx_last_error());
     CHECK_TEXT(tx_last_error(), "again: a.csv: row 7");
+    /* Bytes of a file neither end the line nor command the terminal. */
+    tx_fail(TX_EDATA, "key '%s': found '%s'", "a\nb\tc", "\x1b[2J\x7f\xC3\xA9");
+    CHECK_TEXT(tx_last_error(), "key 'a?b?c': found '?[2J?\xC3\xA9'");
 }
 
 static void test_long_message(void)

@@ -51,6 +51,9 @@ tx_status tx_fail(tx_status s, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     tx_copy_text(message, sizeof message, text);
+    /* What a file or a name brought along must neither end the line nor command the terminal. */
+    for (char *c = message; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7F) *c = '?';
     return s;
 }
 

@@ -34,7 +34,8 @@ typedef enum tx_status {
 const char *tx_status_text(tx_status s);
 
 /** Record a message for this thread and return `s`: `return tx_fail(TX_EIO, "%s: ...", path)`. Messages carry
- *  file, place, what was expected, what was found and, where it is not obvious, what to do. At most 2047 bytes. */
+ *  file, place, what was expected, what was found and, where it is not obvious, what to do. At most 2047 bytes;
+ *  control characters become '?', so that a message is one line. */
 tx_status tx_fail(tx_status s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *tx_last_error(void); /**< message of this thread's last tx_fail; valid until the next; "" if none */
 
