@@ -67,11 +67,17 @@ static bool sync_folder(const char *path)
     return good;
 }
 
-tx_status tx_commit(const char *path, const void *data, size_t bytes)
+tx_status tx_check_place(const char *path)
 {
     struct stat st;
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return tx_fail(TX_ECREATE, "%s: expected a file or nothing, found a folder", path);
+    return TX_OK;
+}
+
+tx_status tx_commit(const char *path, const void *data, size_t bytes)
+{
+    TX_TRY(tx_check_place(path));
     char *part;
     int fd = open_part(path, &part);
     if (fd < 0) {

@@ -6,6 +6,8 @@
 /** Errors: TX_ECREATE when the temporary cannot be made, TX_EIO when writing fails; then nothing is left behind and an
  *  old file at `path` is untouched. */
 tx_status tx_commit(const char *path, const void *data, size_t bytes);
+/** Is there a file at `path`, or nothing? TX_ECREATE if there is a folder: asked before long work. */
+tx_status tx_check_place(const char *path);
 /** Adds to the end of a file, which is made where there is none. TX_EIO; what was there before stays. */
 tx_status tx_append(const char *path, const void *data, size_t bytes);
 /** Gives a damaged file another name, `aside`: PATH.damaged, or PATH.damaged-2 ... where that is taken. TX_EIO. */

@@ -159,7 +159,7 @@ static int work(const tx_args *a, request *q)
     if (n >= (int)sizeof q->out || n == 0)
         return tx_fail(TX_ECREATE, "--out: expected a path of 1 to %d bytes", TX_TEXT_MAX - 1);
     bool dry = tx_args_on(a, "dry-run");
-    if (!dry) TX_TRY(tx_check_writable(q->out));
+    if (!dry) TX_TRY(tx_check_collect(q->out));
     /* Children come later: no thread may be running here then. */
     tx_threads_set(1);
     TX_TRY(tx_plan_make(&q->plan, &q->comparison, q->out));

@@ -1,5 +1,6 @@
 #include "experiments/taxon/gather.h"
 #include "common/base/text.h"
+#include "common/store/commit.h"
 #include "common/store/compare_file.h"
 #include <dirent.h>
 #include <errno.h>
@@ -130,9 +131,22 @@ void tx_gathered_free(tx_gathered *g)
     *g = (tx_gathered){0};
 }
 
+static const char *const compared[] = {"compare.h5", "compare.csv"};
+
+tx_status tx_check_collect(const char *dir)
+{
+    tx_status s = tx_check_writable(dir);
+    for (size_t i = 0; !s && i < TX_LEN(compared); i++) {
+        char *path = join(dir, compared[i]);
+        s = tx_check_place(path);
+        free(path);
+    }
+    return s;
+}
+
 tx_status tx_collect(const char *dir, const tx_gathered *g)
 {
-    char *h5 = join(dir, "compare.h5"), *csv = join(dir, "compare.csv");
+    char *h5 = join(dir, compared[0]), *csv = join(dir, compared[1]);
     tx_status s = tx_compare_write(h5, csv, g->n, g->run);
     free(h5);
     free(csv);

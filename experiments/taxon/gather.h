@@ -22,6 +22,8 @@ typedef struct tx_gathered {
 tx_status tx_gather(const char *dir, bool arrays, tx_gathered *out);
 void tx_gathered_free(tx_gathered *g);
 
+/** Can DIR/compare.h5 and DIR/compare.csv be written, now or once the folder is made? TX_ECREATE. */
+tx_status tx_check_collect(const char *dir);
 /** Writes DIR/compare.h5 and DIR/compare.csv from what was gathered with arrays. */
 tx_status tx_collect(const char *dir, const tx_gathered *g);
 /** The result.h5 that a user's argument names: the file, or the run's folder. TX_ENOINPUT. */

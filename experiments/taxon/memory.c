@@ -1,9 +1,13 @@
-/* The allocator of the command, for all libraries in it: some go on with a NULL until they crash, others take it for a
- * file that is not there. Where the system has no memory left this process says so and ends. glibc lets a program
- * define these functions and keeps its own under other names; elsewhere libraries are left to themselves. */
+/* Memory and threads of the command, for all libraries in it: without them some go on with a NULL until they crash,
+ * some take it for a file that is not there, others end the process by a code or signal of their own. Here it says what
+ * is wanting and ends. glibc lets a program define these functions and keeps its own beside them; elsewhere libraries
+ * are left to themselves. */
 #include "common/base/base.h"
+#include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #ifdef __GLIBC__
 void *__libc_malloc(size_t bytes);
 void *__libc_calloc(size_t count, size_t size);
@@ -32,5 +36,16 @@ void *realloc(void *old, size_t bytes)
 {
     void *p = __libc_realloc(old, bytes);
     return bytes ? check(p, bytes) : p;
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument)
+{
+    int (*of)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) = NULL;
+    *(void **)&of = dlsym(RTLD_NEXT, "pthread_create"); /* a cast of the result itself is none of ISO C */
+    int reason = of(thread, attributes, start, argument);
+    char what[TX_NAME_MAX];
+    if (!reason) return 0;
+    snprintf(what, sizeof what, "a thread cannot be started: %s", strerror(reason));
+    tx_no_memory(what);
 }
 #endif

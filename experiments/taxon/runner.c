@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 enum { MAX_ESTIMATES = TX_MAX_ESTIMATORS * TX_N_SPLIT, PICTURES = 100, SAMPLE_ROWS = 200 };
@@ -29,7 +31,7 @@ typedef struct runner {
     json_t *config;
     tx_setting *set;
     tx_trainer *trainer;
-    char *identity, *result, *metrics, *checkpoint[TX_GENERATIONS];
+    char *identity, *result, *metrics, *picture, *checkpoint[TX_GENERATIONS];
     int lock;
     double told, saved; /* when progress was told, a checkpoint written */
     char start[32], failure[TX_TEXT_MAX];
@@ -320,6 +322,23 @@ static void sweep(const char *folder, bool all)
         if (gone) unlink(path);
         free(path);
     }
+/* The process that has the lock of this folder, 0 where the system does not tell. */
+static long holder_of(int folder)
+{
+    FILE *f = fopen("/proc/locks", "re");
+    struct stat st;
+    char line[256];
+    long pid, found = 0;
+    unsigned major, minor;
+    unsigned long inode;
+    while (f && !found && fstat(folder, &st) == 0 && fgets(line, sizeof line, f))
+        if (sscanf(line, "%*d: FLOCK %*s %*s %ld %x:%x:%lu", &pid, &major, &minor, &inode) == 4 && inode == st.st_ino &&
+            makedev(major, minor) == st.st_dev)
+            found = pid;
+    if (f) fclose(f);
+    return found;
+}
+
     if (d) closedir(d);
 }
 
@@ -330,9 +349,13 @@ static tx_status lock(runner *r)
     r->lock = open(r->options->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (r->lock < 0) return tx_fail(TX_ECREATE, "%s: cannot be opened: %s", r->options->folder, strerror(errno));
     if (flock(r->lock, LOCK_EX | LOCK_NB) == 0) return TX_OK;
-    if (errno == EWOULDBLOCK)
-        return tx_fail(TX_ESTOPPED, "%s: another process works on this run; run the command again when it has ended",
-                       r->options->folder);
+    if (errno == EWOULDBLOCK) {
+        char who[48] = "another process";
+        long pid = holder_of(r->lock);
+        if (pid > 0) snprintf(who, sizeof who, "process %ld", pid);
+        return tx_fail(TX_ESTOPPED, "%s: %s works on this run; run the command again when it has ended",
+                       r->options->folder, who);
+    }
     return TX_OK; /* a file system without locks */
 }
 
@@ -381,7 +404,11 @@ static tx_status prepare(runner *r)
     const char *folder = r->options->folder;
     TX_TRY(lock(r));
     sweep(folder, r->options->fresh);
+    r->picture = path_in(folder, "samples.png");
+    TX_TRY(tx_check_place(r->picture));
     r->result = path_in(folder, "result.h5");
+    if (access(r->result, F_OK) == 0)
+        return tx_fail(TX_ESTOPPED, "%s: another process has ended this run; run the command again", r->result);
     for (int g = 0; g < TX_GENERATIONS; g++) r->checkpoint[g] = path_in(folder, tx_checkpoint_name[g]);
     r->metrics = path_in(folder, "metrics.jsonl");
     TX_TRY(set_aside_damaged(r->result));
@@ -408,7 +435,7 @@ static void clear(runner *r)
     tx_trainer_free(r->trainer);
     tx_setting_close(r->set);
     json_decref(r->config);
-    char *text[] = {r->identity, r->result, r->metrics, r->checkpoint[0], r->checkpoint[1]};
+    char *text[] = {r->identity, r->result, r->metrics, r->picture, r->checkpoint[0], r->checkpoint[1]};
     for (size_t i = 0; i < TX_LEN(text); i++) free(text[i]);
     if (r->lock >= 0) close(r->lock);
 }

@@ -315,9 +315,13 @@ tx_status tx_schedule_runs(tx_plan *p, const tx_schedule_options *o, tx_progress
     free(s.slot);
     *interrupted = s.told >= 2;
     int open = 0;
-    for (int i = 0; i < p->n; i++) open += p->job[i].state == TX_JOB_STOPPED || waits(&p->job[i]);
+    const char *why = ""; /* where nobody asked */
+    for (int i = 0; i < p->n; i++) {
+        open += p->job[i].state == TX_JOB_STOPPED || waits(&p->job[i]);
+        if (p->job[i].state == TX_JOB_STOPPED && s.told == 0) why = p->job[i].why;
+    }
     if (!status && open)
-        return tx_fail(TX_ESTOPPED, "stopped: %d of %d run%s ended; run the same command again to go on",
-                       s.total - open, s.total, tx_plural(s.total));
+        return tx_fail(TX_ESTOPPED, "stopped: %d of %d run%s ended; run the same command again to go on%s%s",
+                       s.total - open, s.total, tx_plural(s.total), *why ? ": " : "", why);
     return status;
 }

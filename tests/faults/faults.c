@@ -1,8 +1,8 @@
 /** Preloaded into the command by test_faults.py: the n-th call of one function fails in each process.
  *  TAXON_FAULT = "CALL N ERROR MARK:FOLDER": ERROR is an errno, or "half" for a write or read of half of the bytes.
- * Counted are calls on files under FOLDER, and all of posix_memalign, malloc (with calloc
- * and realloc), pipe2, posix_spawn and pthread_create. MARK is made
- * when a call has failed.
+ * Counted are calls on files under FOLDER, and all of posix_memalign, malloc (with calloc and realloc), pipe2,
+ * posix_spawn and pthread_create. MARK is made when a call has failed.
+ * With the CALL "log" none fails, and MARK gets a line "PID FUNCTION PATH" for each that would be counted under FOLDER.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -28,6 +28,7 @@ void *__libc_realloc(void *old, size_t bytes);
 
 static char call[32], error[16], mark[4096], folder[4096];
 static long fatal;
+static _Thread_local char at[4096]; /* the path that was looked at last */
 static atomic_long count;
 
 __attribute__((constructor)) static void start(void)
@@ -44,6 +45,7 @@ static bool under(const char *path)
         if (!getcwd(whole, sizeof whole)) return false;
         path = whole;
     }
+    snprintf(at, sizeof at, "%s", path);
     return strncmp(path, folder, strlen(folder)) == 0;
 }
 
@@ -57,9 +59,20 @@ static bool is_under(int fd)
     return under(path);
 }
 
+static void append(const char *name)
+{
+    char line[sizeof at + 64];
+    int n = snprintf(line, sizeof line, "%ld %s %s\n", (long)getpid(), name, at);
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, mark, O_CREAT | O_WRONLY | O_APPEND, 0666);
+    syscall(SYS_write, fd, line, (size_t)n);
+    syscall(SYS_close, fd);
+}
+
 /* Is this the call that fails? errno is set then. */
 static bool fails(const char *name)
 {
+    if (strcmp(call, "log") == 0 && *at) append(name);
+    *at = 0;
     if (strcmp(name, call) != 0 || atomic_fetch_add(&count, 1) + 1 != fatal) return false;
     int fd = (int)syscall(SYS_openat, AT_FDCWD, mark, O_CREAT | O_WRONLY, 0666);
     if (fd >= 0) syscall(SYS_close, fd);
