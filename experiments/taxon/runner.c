@@ -234,14 +234,8 @@ static tx_status draw(runner *r)
     r->run.sample_mean = mean;
     r->run.sample_log_likelihood = score_samples(r, t, n, x);
     tx_tape_free(t);
-    char *path = path_in(r->options->folder, "samples.png");
-    tx_status s = tx_samples_png(path, &r->set->view,
-                                 n < PICTURES ? n
-                                 : dim == 2   ? n
-                                              : PICTURES,
-                                 mean ? mean : x, false);
-    free(path);
-    return s;
+    size_t shown = n < PICTURES || dim == 2 ? n : PICTURES;
+    return tx_samples_png(r->picture, &r->set->view, shown, mean ? mean : x, false);
 }
 
 static void count_cost(runner *r)
@@ -322,6 +316,9 @@ static void sweep(const char *folder, bool all)
         if (gone) unlink(path);
         free(path);
     }
+    if (d) closedir(d);
+}
+
 /* The process that has the lock of this folder, 0 where the system does not tell. */
 static long holder_of(int folder)
 {
@@ -337,9 +334,6 @@ static long holder_of(int folder)
             found = pid;
     if (f) fclose(f);
     return found;
-}
-
-    if (d) closedir(d);
 }
 
 /* The kernel forgets the lock with the process: nothing is left to clean up after a kill. */
@@ -404,14 +398,14 @@ static tx_status prepare(runner *r)
     const char *folder = r->options->folder;
     TX_TRY(lock(r));
     sweep(folder, r->options->fresh);
-    r->picture = path_in(folder, "samples.png");
-    TX_TRY(tx_check_place(r->picture));
     r->result = path_in(folder, "result.h5");
-    if (access(r->result, F_OK) == 0)
-        return tx_fail(TX_ESTOPPED, "%s: another process has ended this run; run the command again", r->result);
     for (int g = 0; g < TX_GENERATIONS; g++) r->checkpoint[g] = path_in(folder, tx_checkpoint_name[g]);
     r->metrics = path_in(folder, "metrics.jsonl");
+    r->picture = path_in(folder, "samples.png");
+    TX_TRY(tx_check_place(r->picture));
     TX_TRY(set_aside_damaged(r->result));
+    if (access(r->result, F_OK) == 0)
+        return tx_fail(TX_ESTOPPED, "%s: another process has ended this run; run the command again", r->result);
     for (int g = 0; g < TX_GENERATIONS; g++) TX_TRY(set_aside_damaged(r->checkpoint[g]));
     TX_TRY(tx_setting_open(&r->set, r->spec, stderr));
     r->identity = identity_of(r);
