@@ -51,8 +51,11 @@ static tx_status fail_parser(const reader *r)
     if (p->error == YAML_MEMORY_ERROR) tx_no_memory("libyaml");
     /* The reader knows only the byte where it stopped at a control character or at what is not UTF-8. */
     yaml_mark_t m = p->error == YAML_READER_ERROR ? mark_of(r->text, p->problem_offset) : p->problem_mark;
-    char problem[TX_NAME_MAX * 2];
-    snprintf(problem, sizeof problem, "%s%s%s", p->problem, p->context ? " " : "", p->context ? p->context : "");
+    char problem[TX_NAME_MAX * 2], since[32] = "";
+    if (p->context && p->context_mark.line < m.line)
+        snprintf(since, sizeof since, " of line %zu", p->context_mark.line + 1);
+    snprintf(problem, sizeof problem, "%s%s%s%s", p->problem, p->context ? " " : "", p->context ? p->context : "",
+             since);
     return fail_at(r, m, problem);
 }
 
@@ -335,20 +338,22 @@ static const char *path_problem(const char *assignment, int *length)
     return NULL;
 }
 
+static int shown_length(size_t length) { return length < SHOWN ? (int)length : SHOWN; }
+
 /* Step from `y` to the member or list member called by the first `length` bytes of `name`; a map gets it if it has not.
  */
-static tx_status step(tx_yaml **y, const char *name, size_t length, const char *assignment)
+static tx_status step(tx_yaml **y, const char *name, size_t length, const char *shown)
 {
     tx_yaml *in = *y;
     if (in->kind == TX_YAML_SCALAR)
-        return tx_fail(TX_EUSAGE, "'%s': what '%.*s' should be set in is neither a map nor a list", assignment,
-                       (int)length, name);
+        return tx_fail(TX_EUSAGE, "'%s': what '%.*s' should be set in is neither a map nor a list", shown,
+                       shown_length(length), name);
     if (in->kind == TX_YAML_LIST) {
         bool number = strspn(name, "0123456789") == length && length < 8;
         int i = number ? atoi(name) : -1;
         if (i < 0 || i >= in->n)
-            return tx_fail(TX_EUSAGE, "'%s': expected a member of a list of %d, numbered from 0; found '%.*s'",
-                           assignment, in->n, (int)length, name);
+            return tx_fail(TX_EUSAGE, "'%s': expected a member of a list of %d, numbered from 0; found '%.*s'", shown,
+                           in->n, shown_length(length), name);
         *y = &in->child[i];
         return TX_OK;
     }
@@ -360,12 +365,12 @@ static tx_status step(tx_yaml **y, const char *name, size_t length, const char *
     return TX_OK;
 }
 
-static tx_status put(tx_yaml *root, const char *assignment, const tx_yaml *value)
+static tx_status put(tx_yaml *root, const char *assignment, const char *shown, const tx_yaml *value)
 {
     tx_yaml *y = root;
     for (const char *name = assignment;;) {
         size_t length = strcspn(name, ".=");
-        TX_TRY(step(&y, name, length, assignment));
+        TX_TRY(step(&y, name, length, shown));
         name += length + 1;
         if (name[-1] == '=') break;
     }
@@ -382,14 +387,16 @@ tx_status tx_yaml_override(tx_yaml *root, const char *assignment)
 {
     int length = 0;
     const char *problem = path_problem(assignment, &length);
-    if (problem) return tx_fail(TX_EUSAGE, "'%s': %s", assignment, problem);
+    char shown[SHOWN + 4];
+    if (!tx_copy_text(shown, SHOWN, assignment)) strcat(shown, "...");
+    if (problem) return tx_fail(TX_EUSAGE, "'%s': %s", shown, problem);
     tx_yaml *value = NULL;
     if (parse_value(strchr(assignment, '=') + 1, &value) != TX_OK)
-        return tx_fail(TX_EUSAGE, "'%s': %s", assignment, tx_last_error());
+        return tx_fail(TX_EUSAGE, "'%s': %s", shown, tx_last_error());
     tx_status s = TX_OK;
     if (length + depth_of(value) > DEPTH_LIMIT)
-        s = tx_fail(TX_EUSAGE, "'%s': lists and maps would be nested more than %d deep", assignment, DEPTH_LIMIT);
-    if (!s) s = put(root, assignment, value);
+        s = tx_fail(TX_EUSAGE, "'%s': lists and maps would be nested more than %d deep", shown, DEPTH_LIMIT);
+    if (!s) s = put(root, assignment, shown, value);
     tx_yaml_free(value);
     return s;
 }
