@@ -215,6 +215,19 @@ if TAXON_DATA=$folder/none "$taxon" doctor 2>err.txt | grep -q '^warning .*no re
 
 # A finished run used again
 run="a b/bars-raw/vae/seed-0"
+check "reproduce" 0 -- reproduce "$run" --progress none
+holds "reproduce" "identical: $run/result.h5, content_sha256 "
+check "reproduce into a folder" 0 -- reproduce "$run/result.h5" --threads 2 --out again
+there "reproduce into a folder" again/result.h5
+check "reproduce another run there" 65 "differs from this one in dataset.name" -- reproduce "a b/ring-raw/vae/seed-0" --out again
+TAXON_ISA=x86-64 OPENBLAS_CORETYPE=Prescott check "reproduce on another processor" 3 "not reproduced: /train/" -- reproduce again
+holds "reproduce tells what differs" "/parameters/decoder/layer_w0["
+holds "reproduce tells what it amounts to" "elbo on test: >= -"
+holds "reproduce tells why" '/provenance@instruction_set: "'
+check "reproduce another run over it" 0 -- reproduce "a b/ring-raw/vae/seed-0" --out again --fresh
+check "reproduce nothing" 66 "nowhere" -- reproduce nowhere
+check "reproduce where nothing can be written" 73 "" -- reproduce "$run" --out /proc/no
+TMPDIR=$folder/none check "reproduce without room" 73 "none/taxon-reproduce-" -- reproduce "$run"
 check "sample to h5" 0 -- sample "$run" -n 7 -o s1.h5
 check "sample from the file" 0 -- sample "$run/result.h5" -n 7 -o s2.h5
 same "samples are repeatable" s1.h5 s2.h5

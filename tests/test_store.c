@@ -12,6 +12,7 @@
 #include "common/store/checkpoint.h"
 #include "common/store/commit.h"
 #include "common/store/compare_file.h"
+#include "common/store/differ.h"
 #include "common/store/h5.h"
 #include "common/store/paired.h"
 #include "common/store/png.h"
@@ -725,6 +726,63 @@ static void test_content_form(void)
     }
 }
 
+/* A file of one array of each type, an attribute and an array more or less. */
+static const char *write_values(const char *name, const double x[6], const char *text, bool more)
+{
+    static const uint8_t byte[] = {1, 2, 3};
+    tx_h5 *f = tx_h5_new(path_of(name), "taxon-run", false);
+    tx_h5_array a = {.group = "/train",
+                     .name = "objective",
+                     .type = TX_H5_F64,
+                     .rank = 2,
+                     .dim = {{"row", 2}, {"column", 3}},
+                     .data = x,
+                     .unit = "1",
+                     .long_name = "a test"};
+    tx_h5_put(f, &a);
+    a = (tx_h5_array){.group = "/parameters", .name = "w", .type = TX_H5_U8, .rank = 1, .data = byte, .unit = "1"};
+    a.dim[0].name = "w_in";
+    a.dim[0].n = more ? 3 : 2;
+    a.long_name = "bytes";
+    tx_h5_put(f, &a);
+    a = (tx_h5_array){.group = "/config", .name = "json", .type = TX_H5_TEXT, .data = &text};
+    tx_h5_put(f, &a);
+    if (more) tx_h5_set_i32(f, "/train", "n_row", 2);
+    CHECK_OK(tx_h5_commit(f, NULL));
+    return tx_strdup(path_of(name));
+}
+
+static void test_differ(void)
+{
+    const double x[6] = {2.385, 1, -4, 0.25, 7, 11}, y[6] = {2.385, 1, -4, 0.25, 7.5, 11.25};
+    const char *a = write_values("differ_a.h5", x,
+                                 "{\"epochs\":20,\"batch\":100,\"optimizer\":\"adam\",\"clip_norm\":0}", true);
+    const char *b = write_values("differ_b.h5", y,
+                                 "{\"epochs\":20,\"batch\":100,\"optimizer\":\"sgd\",\"clip_norm\":0}", false);
+    tx_text out = {0};
+    int n = -1;
+    CHECK_OK(tx_differ(a, a, "/", &out, &n));
+    CHECK_INT(n, 0);
+    CHECK_OK(tx_differ(a, b, "/", &out, &n));
+    char expected[2048];
+    snprintf(expected, sizeof expected,
+             "/config/json: \"...h\":100,\"optimizer\":\"adam\",\"clip_norm\":0}\" and "
+             "\"...h\":100,\"optimizer\":\"sgd\",\"clip_norm\":0}\"\n"
+             "/train/objective[1,1]: 7 and 7.5; 2 of 6 values differ, by at most 0.5\n"
+             "/train@n_row: only in %s\n"
+             "/parameters/w: u8 3 and u8 2\n",
+             a);
+    CHECK_INT(n, 4);
+    CHECK_TEXT(out.s, expected);
+    tx_text_free(&out);
+    CHECK_OK(tx_differ(a, b, "/provenance", &out, &n));
+    CHECK_INT(n, 0);
+    CHECK_INT(tx_differ(a, path_of("absent.h5"), "/", &out, &n), TX_ENOINPUT);
+    tx_text_free(&out);
+    free((void *)a);
+    free((void *)b);
+}
+
 /* ---- parameters, evaluations, checkpoints ---- */
 
 static void test_parameters(void)
@@ -1315,6 +1373,7 @@ int main(int argc, char **argv)
                                    {"failures of HDF5", test_failure},
                                    {"what the content hash covers", test_content},
                                    {"names and shapes are content", test_content_form},
+                                   {"where two files differ", test_differ},
                                    {"parameters", test_parameters},
                                    {"evaluations beside a run", test_evaluations},
                                    {"rows that a model drew", test_simulated},

@@ -9,43 +9,24 @@
 /** A walk over a file in the order of names: the same for every order of writing. */
 typedef struct walk {
     tx_h5 *file;
-    tx_sha256 *sum;
+    void (*see)(void *ctx, const tx_h5_item *item);
+    void *ctx;
 } walk;
 
-static void add_size(walk *w, size_t n)
+/** Type and extent; false with a failure where the type is none of ours. */
+static bool find_form(walk *w, hid_t type, hid_t space, tx_h5_item *item)
 {
-    char text[32];
-    snprintf(text, sizeof text, "%zu", n);
-    tx_sha256_add_text(w->sum, text);
-}
-
-/** Type and extent; returns the number of values, 0 with a failure where the type is none of ours. */
-static size_t add_form(walk *w, const char *path, hid_t type, hid_t space, tx_h5_type *found)
-{
-    hsize_t dim[H5S_MAX_RANK];
-    int rank = H5Sget_simple_extent_dims(space, dim, NULL);
+    item->rank = H5Sget_simple_extent_ndims(space);
     hssize_t n = H5Sget_simple_extent_npoints(space);
-    if (rank < 0 || n <= 0 || !tx_h5_type_of(type, found)) {
+    if (item->rank < 0 || item->rank > TX_MAX_RANK || n <= 0 || !tx_h5_type_of(type, &item->type)) {
         if (w->file->status == TX_OK)
             w->file->status = tx_fail(TX_EDATA, "%s: %s: of a type that files of taxon do not have", w->file->path,
-                                      path);
-        return 0;
+                                      item->attribute ? item->attribute : item->path);
+        return false;
     }
-    tx_sha256_add_text(w->sum, tx_h5_type_name(*found));
-    add_size(w, (size_t)rank);
-    for (int i = 0; i < rank; i++) add_size(w, dim[i]);
-    return (size_t)n;
-}
-
-static void add_values(walk *w, tx_h5_type type, size_t n, const void *data)
-{
-    if (type == TX_H5_TEXT)
-        for (size_t i = 0; i < n; i++) {
-            const char *text = ((char *const *)data)[i];
-            tx_sha256_add_text(w->sum, text ? text : "");
-        }
-    else
-        tx_sha256_add(w->sum, data, n * tx_h5_type_size(type));
+    H5Sget_simple_extent_dims(space, item->dim, NULL);
+    item->n = (size_t)n;
+    return true;
 }
 
 /** What HDF5 and netCDF keep for themselves, and the sum. */
@@ -57,70 +38,92 @@ static bool skipped(const char *name)
     return strncmp(name, "_Netcdf4", 8) == 0;
 }
 
-static herr_t add_attribute(hid_t object, const char *name, const H5A_info_t *info, void *context)
+static void see_numbers(walk *w, hid_t attribute, tx_h5_item *item)
 {
-    (void)info;
-    walk *w = context;
-    if (skipped(name) || w->file->status != TX_OK) return 0;
-    tx_sha256_add_text(w->sum, name);
-    hid_t a = H5Aopen(object, name, H5P_DEFAULT);
-    char *text = tx_h5_string_attribute(w->file, a);
-    if (text) {
-        tx_sha256_add_text(w->sum, "text");
-        tx_sha256_add_text(w->sum, text);
-        free(text);
-    } else {
-        hid_t type = H5Aget_type(a), space = H5Aget_space(a);
-        tx_h5_type found;
-        size_t n = add_form(w, name, type, space, &found);
-        if (n > 0 && found == TX_H5_TEXT)
-            w->file->status = tx_fail(TX_EDATA, "%s: attribute %s: expected one string", w->file->path, name);
-        else if (n > 0) {
-            void *data = tx_alloc(n, tx_h5_type_size(found));
-            if (H5Aread(a, tx_h5_memory_type(w->file, found), data) < 0)
-                tx_h5_fail(w->file, name, "read the attribute");
-            add_values(w, found, n, data);
-            free(data);
-        }
-        H5Tclose(type);
-        H5Sclose(space);
-    }
-    H5Aclose(a);
-    return 0;
-}
-
-static void add_set(walk *w, hid_t set, const char *path)
-{
-    tx_h5_type found;
-    hid_t type = H5Dget_type(set), space = H5Dget_space(set);
-    size_t n = add_form(w, path, type, space, &found), bytes = 0;
-    if (n > 0 && !tx_h5_is_pure_dimension(set)) {
-        if (__builtin_mul_overflow(n, tx_h5_type_size(found), &bytes) || !tx_h5_plausible(set, bytes)) {
-            w->file->status = tx_fail(TX_EDATA, "%s: %s: claims more values than it stores", w->file->path, path);
-        } else {
-            void *data = tx_alloc(bytes, 1);
-            if (H5Dread(set, tx_h5_memory_type(w->file, found), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
-                tx_h5_fail(w->file, path, "read");
-            else
-                add_values(w, found, n, data);
-            if (found == TX_H5_TEXT) H5Dvlen_reclaim(tx_h5_memory_type(w->file, found), space, H5P_DEFAULT, data);
-            free(data);
-        }
+    hid_t type = H5Aget_type(attribute), space = H5Aget_space(attribute);
+    bool ours = find_form(w, type, space, item);
+    if (ours && item->type == TX_H5_TEXT) {
+        w->file->status = tx_fail(TX_EDATA, "%s: attribute %s: expected one string", w->file->path, item->attribute);
+    } else if (ours) {
+        void *data = tx_alloc(item->n, tx_h5_type_size(item->type));
+        if (H5Aread(attribute, tx_h5_memory_type(w->file, item->type), data) < 0)
+            tx_h5_fail(w->file, item->attribute, "read the attribute");
+        item->data = data;
+        w->see(w->ctx, item);
+        free(data);
     }
     H5Tclose(type);
     H5Sclose(space);
 }
 
+typedef struct owner {
+    walk *walk;
+    const char *path;
+} owner;
+
+static herr_t see_attribute(hid_t object, const char *name, const H5A_info_t *info, void *context)
+{
+    (void)info;
+    const owner *o = context;
+    walk *w = o->walk;
+    if (skipped(name) || w->file->status != TX_OK) return 0;
+    tx_h5_item item = {.path = o->path, .attribute = name, .has_value = true};
+    hid_t a = H5Aopen(object, name, H5P_DEFAULT);
+    char *text = tx_h5_string_attribute(w->file, a);
+    if (text) {
+        item.type = TX_H5_TEXT;
+        item.n = 1;
+        item.data = &text;
+        w->see(w->ctx, &item);
+        free(text);
+    } else {
+        see_numbers(w, a, &item);
+    }
+    H5Aclose(a);
+    return 0;
+}
+
+static void see_values(walk *w, hid_t set, hid_t space, tx_h5_item *item)
+{
+    size_t bytes = 0;
+    if (__builtin_mul_overflow(item->n, tx_h5_type_size(item->type), &bytes) || !tx_h5_plausible(set, bytes)) {
+        w->file->status = tx_fail(TX_EDATA, "%s: %s: claims more values than it stores", w->file->path, item->path);
+        return;
+    }
+    void *data = tx_alloc(bytes, 1);
+    hid_t memory = tx_h5_memory_type(w->file, item->type);
+    item->data = data;
+    if (H5Dread(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
+        tx_h5_fail(w->file, item->path, "read");
+    else
+        w->see(w->ctx, item);
+    if (item->type == TX_H5_TEXT) H5Dvlen_reclaim(memory, space, H5P_DEFAULT, data);
+    free(data);
+}
+
+static void see_set(walk *w, hid_t set, const char *path)
+{
+    tx_h5_item item = {.path = path, .has_value = true};
+    hid_t type = H5Dget_type(set), space = H5Dget_space(set);
+    bool ours = find_form(w, type, space, &item);
+    if (ours && tx_h5_is_pure_dimension(set))
+        w->see(w->ctx, &item);
+    else if (ours)
+        see_values(w, set, space, &item);
+    H5Tclose(type);
+    H5Sclose(space);
+}
+
 /** Groups of ours are at most six deep; the limit keeps a crafted file from exhausting the stack. */
-static void add_object(walk *w, hid_t object, const char *path, int depth)
+static void see_object(walk *w, hid_t object, const char *path, int depth)
 {
     tx_h5 *f = w->file;
     if (f->status != TX_OK) return;
-    tx_sha256_add_text(w->sum, path);
-    if (H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, NULL, add_attribute, w) < 0)
+    w->see(w->ctx, &(tx_h5_item){.path = path});
+    if (H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, NULL, see_attribute, &(owner){w, path}) < 0)
         tx_h5_fail(f, path, "list attributes");
     if (H5Iget_type(object) == H5I_DATASET) {
-        add_set(w, object, path);
+        see_set(w, object, path);
         return;
     }
     H5G_info_t info;
@@ -141,19 +144,57 @@ static void add_object(walk *w, hid_t object, const char *path, int depth)
         if (member < 0)
             tx_h5_fail(f, below, "open");
         else
-            add_object(w, member, below, depth + 1);
+            see_object(w, member, below, depth + 1);
         if (member >= 0) H5Oclose(member);
+    }
+}
+
+void tx_h5_walk(tx_h5 *f, const char *group, void (*see)(void *ctx, const tx_h5_item *item), void *ctx)
+{
+    if (f->status != TX_OK) return;
+    walk w = {f, see, ctx};
+    hid_t top = H5Oopen(f->file, group, H5P_DEFAULT);
+    if (top < 0)
+        tx_h5_fail(f, group, "open");
+    else
+        see_object(&w, top, group, 0);
+    if (top >= 0) H5Oclose(top);
+}
+
+static void add_size(tx_sha256 *sum, size_t n)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%zu", n);
+    tx_sha256_add_text(sum, text);
+}
+
+/** A string attribute is "text" and the text; other values are their type, rank and sizes before themselves. */
+static void add_item(void *ctx, const tx_h5_item *item)
+{
+    tx_sha256 *sum = ctx;
+    if (!item->has_value || item->attribute) tx_sha256_add_text(sum, item->attribute ? item->attribute : item->path);
+    if (!item->has_value) return;
+    if (item->attribute && item->type == TX_H5_TEXT) {
+        tx_sha256_add_text(sum, "text");
+    } else {
+        tx_sha256_add_text(sum, tx_h5_type_name(item->type));
+        add_size(sum, (size_t)item->rank);
+        for (int i = 0; i < item->rank; i++) add_size(sum, item->dim[i]);
+    }
+    if (!item->data) return;
+    if (item->type != TX_H5_TEXT) tx_sha256_add(sum, item->data, item->n * tx_h5_type_size(item->type));
+    for (size_t i = 0; item->type == TX_H5_TEXT && i < item->n; i++) {
+        const char *text = ((char *const *)item->data)[i];
+        tx_sha256_add_text(sum, text ? text : "");
     }
 }
 
 void tx_h5_content(tx_h5 *f, char sha256[TX_SHA256_TEXT])
 {
     if (f->status != TX_OK) return;
-    walk w = {f, tx_sha256_new()};
-    hid_t root = H5Oopen(f->file, "/", H5P_DEFAULT);
-    add_object(&w, root, "/", 0);
-    H5Oclose(root);
-    tx_sha256_end(w.sum, sha256);
+    tx_sha256 *sum = tx_sha256_new();
+    tx_h5_walk(f, "/", add_item, sum);
+    tx_sha256_end(sum, sha256);
 }
 
 tx_status tx_content_verify(const char *path)

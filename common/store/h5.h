@@ -88,6 +88,18 @@ bool tx_h5_is_pure_dimension(hid_t set);                 /**< a scale that is no
 char *tx_h5_string_attribute(tx_h5 *f, hid_t attribute); /**< any scalar string; free() it; NULL: not one */
 /** Does the array's claimed size fit what is stored of it? (deflate expands at most 1032 times) */
 bool tx_h5_plausible(hid_t set, size_t bytes);
+/** One thing that a file says. A group or array is itself, then its attributes, then (an array) its values. */
+typedef struct tx_h5_item {
+    const char *path, *attribute; /**< attribute: NULL where it is not of one */
+    bool has_value;               /**< false: only that there is such an object; what follows is not set */
+    tx_h5_type type;
+    int rank; /**< 0 also of a string attribute */
+    hsize_t dim[TX_MAX_RANK];
+    size_t n;         /**< values */
+    const void *data; /**< [n], of text char *const [n]; NULL: a dimension without values */
+} tx_h5_item;
+/** All that `group` says, in the order of names; of "/" all that content_sha256 covers. Items are borrowed for the call. */
+void tx_h5_walk(tx_h5 *f, const char *group, void (*see)(void *ctx, const tx_h5_item *item), void *ctx);
 void tx_h5_content(tx_h5 *f, char sha256[TX_SHA256_TEXT]); /**< content.c: of the open file */
 /** The whole file without its trailer, which is verified; free() it. TX_ENOINPUT, TX_EDATA. */
 tx_status tx_h5_read_image(const char *path, unsigned char **data, size_t *bytes);
