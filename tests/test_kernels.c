@@ -387,7 +387,8 @@ static void test_threads(void)
     tx_threads_set(1);
 }
 
-/* Wherever one stands, in vectors, tails and tiles, and also where two cancel; the largest finite numbers are none. */
+/* Wherever one stands, in vectors, tails and tiles, and also where two cancel; large finite numbers, whose squares are
+ * finite too, are none. A weight that is not finite after the step is found as well. */
 static void find_bad_gradients(void)
 {
     enum { LONG = 70001 };
@@ -396,10 +397,10 @@ static void find_bad_gradients(void)
     static const size_t len[] = {1, 7, 65, LONG}, place[] = {0, 6, 64, 8191, 40009, LONG - 1};
     static const double bad[] = {NAN, INFINITY, -INFINITY};
     static real g[LONG];
-    const real largest = sizeof(real) == sizeof(double) ? (real)DBL_MAX : (real)FLT_MAX;
+    const real large = (real)sqrt(sizeof(real) == sizeof(double) ? DBL_MAX : (double)FLT_MAX) / 4;
     for (size_t k = 0; k < TX_LEN(along); k++)
         for (size_t l = 0; l < TX_LEN(len); l++) {
-            for (size_t i = 0; i < len[l]; i++) g[i] = (real)(i % 2 ? 1 : -1) * (i % 3 ? largest : D[i]);
+            for (size_t i = 0; i < len[l]; i++) g[i] = (real)(i % 2 ? 1 : -1) * (i % 3 ? large : D[i]);
             reset_outputs();
             CU_ASSERT(along[k](len[l], g));
             for (size_t p = 0; p < TX_LEN(place) && place[p] < len[l]; p++)
@@ -408,6 +409,11 @@ static void find_bad_gradients(void)
                     g[place[p]] = (real)bad[b];
                     CU_ASSERT(!along[k](len[l], g));
                     g[place[p]] = was_finite;
+                    reset_outputs();
+                    O[0][place[p]] = (real)bad[b];
+                    CU_ASSERT(!along[k](len[l], g));
+                    reset_outputs();
+                    CU_ASSERT(along[k](len[l], g));
                 }
         }
     for (size_t i = 0; i < 65; i++) g[i] = i % 2 ? -(real)INFINITY : (real)INFINITY;

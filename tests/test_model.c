@@ -60,6 +60,14 @@ static tx_status crack(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out)
     return tx_model_descend(m, s, 0, loss, "the toy loss");
 }
 
+static size_t rows, cols;
+static void build_rectangle(tx_model *m)
+{
+    m->net[0] = tx_params_new("toy"), m->n_net = 1;
+    tx_params_add(m->net[0], "small", tx_shape2(3, 5), (tx_init){TX_INIT_CONSTANT, 1});
+    tx_params_add(m->net[0], "rectangle", tx_shape2(rows, cols), (tx_init){TX_INIT_CONSTANT, 1});
+}
+
 static const tx_option none[] = {{0}};
 #define TOY(n, ...)                                                                                                    \
     {                                                                                                                  \
@@ -71,6 +79,14 @@ static const tx_model_ops plain = TOY("plain", .log_prob = log_prob),
                           implicit = TOY("implicit", .train_step = walk),
                           exploding = TOY("exploding", .train_step = explode),
                           cracking = TOY("cracking", .log_prob = log_prob, .train_step = crack);
+static const tx_model_ops rectangle = {.name = "rectangle",
+                                       .summary = "s",
+                                       .taxonomy_path = "test",
+                                       .spaces = TX_ON_REAL,
+                                       .options = none,
+                                       .build = build_rectangle,
+                                       .sample = sample,
+                                       .log_prob = log_prob};
 const tx_model_ops *const tx_model_list[] = {&plain, &walker, &implicit, &exploding, &cracking, NULL};
 
 static void start(void)
@@ -197,7 +213,7 @@ static void test_divergence(void)
     tx_model *m;
     tx_trainer *t;
     CHECK_INT(train(&exploding, "{epochs: 3, batch: 65}", &m, &t), TX_EDIVERGED);
-    CHECK_HAS(tx_last_error(), "epoch 3: step 4: the toy loss is not finite");
+    CHECK_HAS(tx_last_error(), "epoch 3: step 5: the toy loss is not finite");
     end(m, t);
     CHECK_INT(train(&plain, "{epochs: 9, batch: 65, optimizer: sgd, learning_rate: 1e11}", &m, &t), TX_EDIVERGED);
     CHECK_HAS(tx_last_error(), "epoch ");
@@ -223,7 +239,8 @@ static void test_broken_gradient(void)
         tx_trainer *t;
         int seen = 0;
         CHECK_INT(train(&cracking, settings[i], &m, &t), TX_EDIVERGED);
-        CHECK_HAS(tx_last_error(), "epoch 3: step 4: the gradient of the toy loss (toy) is not finite");
+        CHECK_HAS(tx_last_error(),
+                  "epoch 3: step 5: the gradient of the toy loss (toy) is not finite, or a weight after it");
         CHECK_INT(tx_trainer_look(t).step, 4);
         CHECK_INT(tx_trainer_look(t).best_epoch, 2);
         CHECK_OK(tx_trainer_visit(t, check_best, &seen));
@@ -285,6 +302,39 @@ static void test_unfit(void)
     CHECK_TRUE(m == NULL);
 }
 
+/* A weight that training leaves alone is looked at all the same. */
+static void test_check(void)
+{
+    tx_model *m;
+    tx_trainer *t;
+    CHECK_OK(train(&walker, "{epochs: 1}", &m, &t));
+    CHECK_OK(tx_trainer_check(t));
+    tx_params_value(m->net[0], (tx_param){0}).x[1] = (real)-INFINITY;
+    CHECK_INT(tx_trainer_check(t), TX_EDIVERGED);
+    CHECK_HAS(tx_last_error(), "a weight (toy) is not finite");
+    end(m, t);
+}
+
+/* Sizes that overflow are refused by name; one that is merely large is counted without memory for it. */
+static void test_too_large(void)
+{
+    const size_t most = 2147483647,
+                 huge[][2] = {{most + 1, 1}, {1, most + 1}, {most, most}, {SIZE_MAX / 2, 4}, {SIZE_MAX, SIZE_MAX}};
+    for (size_t i = 0; i < TX_LEN(huge); i++) {
+        tx_model *m = NULL;
+        rows = huge[i][0], cols = huge[i][1];
+        CHECK_INT(tx_model_declare(&m, &rectangle, NULL, &view.space), TX_ECONFIG);
+        CHECK_HAS(tx_last_error(), "rectangle: the weight rectangle of toy would be ");
+        CHECK_INT(tx_model_new(&m, &rectangle, NULL, &view.space, 0), TX_ECONFIG);
+        CHECK_TRUE(m == NULL);
+    }
+    tx_model *m = NULL;
+    rows = most, cols = 1000000000 / sizeof(real);
+    CHECK_OK(tx_model_declare(&m, &rectangle, NULL, &view.space));
+    CHECK_TRUE(tx_model_size(m) == 15 + rows * cols);
+    tx_model_free(m);
+}
+
 static void finish(void)
 {
     tx_view_close(&view);
@@ -303,6 +353,8 @@ int main(void)
         {"train options", test_config},
         {"every optimiser can be chosen", test_default_is_the_list},
         {"spaces that do not fit are refused", test_unfit},
+        {"weights that are not finite", test_check},
+        {"sizes that overflow", test_too_large},
         {"clean up", finish},
     };
     return tx_run_tests("model", tests, (int)TX_LEN(tests));

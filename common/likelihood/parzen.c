@@ -219,13 +219,11 @@ static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split
     }
     e.kind = TX_ESTIMATE, e.stochastic = true;
     describe(m, q.sigma, c, n_valid, &e);
-    tx_estimate_summarise(&e, v);
-    e.mc_error = influence_error(k.n, influence, n);
     e.model_evaluations = (double)k.n;
-    e.seconds = tx_now() - start;
+    tx_status status = tx_estimate_end(TX_OK, &e, v, start, out);
+    if (status == TX_OK) out->mc_error = influence_error(k.n, influence, n);
     free(x), free(q.distance), free(q.scratch), free(influence), free_kernels(&k);
-    *out = e;
-    return TX_OK;
+    return status;
 }
 
 extern const tx_estimator_ops tx_estimator_parzen;

@@ -73,8 +73,18 @@ double tx_log_grid(double low, double high, int n, int i)
     return i == 0 ? low : i == n - 1 ? high : low * pow(high / low, (double)i / (n - 1));
 }
 
+static tx_status check_rows(const tx_estimate *e)
+{
+    for (size_t i = 0; i < e->n; i++)
+        if (!isfinite(e->log_likelihood[i]))
+            return tx_fail(TX_EDIVERGED, "%s: the log-likelihood of %s row %zu is %g", e->name, tx_split_name(e->split),
+                           i, e->log_likelihood[i]);
+    return TX_OK;
+}
+
 tx_status tx_estimate_end(tx_status status, tx_estimate *e, const tx_view *v, double start, tx_estimate *out)
 {
+    if (status == TX_OK) status = check_rows(e);
     if (status != TX_OK) {
         tx_estimate_free(e);
         return status;

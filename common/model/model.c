@@ -39,8 +39,7 @@ const char *tx_model_unfit(const tx_model_ops *ops, const tx_space *space, char 
     return buf;
 }
 
-tx_status tx_model_new(tx_model **out, const tx_model_ops *ops, const void *config, const tx_space *space,
-                       uint64_t seed)
+tx_status tx_model_declare(tx_model **out, const tx_model_ops *ops, const void *config, const tx_space *space)
 {
     char reason[256];
     if (tx_model_unfit(ops, space, reason, sizeof reason)) return tx_fail(TX_ECONFIG, "%s: %s", ops->name, reason);
@@ -59,6 +58,21 @@ tx_status tx_model_new(tx_model **out, const tx_model_ops *ops, const void *conf
     }
     ops->build(m);
     TX_REQUIRE(m->n_net >= 1 && m->n_net <= TX_MAX_NETS, "%s builds %d nets", ops->name, m->n_net);
+    char why[TX_TEXT_MAX];
+    for (int i = 0; i < m->n_net; i++)
+        if (!tx_params_fit(m->net[i], why)) {
+            tx_model_free(m);
+            return tx_fail(TX_ECONFIG, "%s: %s", ops->name, why);
+        }
+    *out = m;
+    return TX_OK;
+}
+
+tx_status tx_model_new(tx_model **out, const tx_model_ops *ops, const void *config, const tx_space *space,
+                       uint64_t seed)
+{
+    tx_model *m;
+    TX_TRY(tx_model_declare(&m, ops, config, space));
     tx_rng init = tx_rng_named(tx_rng_root(seed), "init");
     for (int i = 0; i < m->n_net; i++) tx_params_seal(m->net[i], init);
     if (ops->init) ops->init(m);
@@ -120,15 +134,15 @@ static tx_status descend(tx_model *m, tx_step *s, int first, int n, tx_var loss,
     for (int i = 0; i < n; grad += count[i], i++)
         if (!tx_optim_step(m->optim[first + i], m->net[first + i], s->tape, grad, s->rate, s->clip_norm,
                            s->weight_decay))
-            return tx_fail(TX_EDIVERGED, "step %llu: the gradient of %s (%s) is not finite",
-                           (unsigned long long)s->number, what, tx_params_net(m->net[first + i]));
+            return tx_fail(TX_EDIVERGED, "step %llu: the gradient of %s (%s) is not finite, or a weight after it",
+                           (unsigned long long)s->number + 1, what, tx_params_net(m->net[first + i]));
     return TX_OK;
 }
 
 tx_status tx_model_descend(tx_model *m, tx_step *s, int net, tx_var loss, const char *what)
 {
     if (!tx_vec_finite(tx_len(loss->v), loss->v.x))
-        return tx_fail(TX_EDIVERGED, "step %llu: %s is not finite", (unsigned long long)s->number, what);
+        return tx_fail(TX_EDIVERGED, "step %llu: %s is not finite", (unsigned long long)s->number + 1, what);
     return descend(m, s, net, 1, loss, what);
 }
 
@@ -147,7 +161,7 @@ static tx_status ascend_likelihood(tx_model *m, tx_step *s, tx_tensor x, tx_metr
     out->n = 1;
     out->m[0].name = "objective", out->m[0].value = value;
     if (!isfinite(value))
-        return tx_fail(TX_EDIVERGED, "step %llu: the %s is not finite", (unsigned long long)s->number,
+        return tx_fail(TX_EDIVERGED, "step %llu: the %s is not finite", (unsigned long long)s->number + 1,
                        m->ops->log_prob ? "log-likelihood" : "lower bound");
     return descend(m, s, 0, m->n_net, loss, "the objective");
 }

@@ -98,8 +98,11 @@ const tx_model_ops *tx_model_find(const char *name);      /**< NULL if there is 
 
 /** NULL if the model can be trained on this space, else the reason: "defined on real values, not on binary values (counting measure)". */
 const char *tx_model_unfit(const tx_model_ops *ops, const tx_space *space, char *buf, size_t size);
-/** Build and initialise from stream named(root(seed), "init"). `config` (ops->config_size) is copied; `space` must outlive
- *  the model. TX_ECONFIG from ops->check; *out untouched then. */
+/** Weights are declared but have no values, so that no memory of their size is taken: to be asked for tx_model_size only.
+ *  TX_ECONFIG from ops->check, or where a weight is too large for any machine; *out untouched then. `config`
+ *  (ops->config_size) is copied; `space` must outlive the model. */
+tx_status tx_model_declare(tx_model **out, const tx_model_ops *ops, const void *config, const tx_space *space);
+/** Declare, and initialise from stream named(root(seed), "init"). */
 tx_status tx_model_new(tx_model **out, const tx_model_ops *ops, const void *config, const tx_space *space, uint64_t seed);
 /** The same model to be bound to another tape, so that threads evaluate it side by side, each through its own: no op but
  *  those of training may change m->state. Not trained; freed by tx_model_free before m. */

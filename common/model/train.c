@@ -153,10 +153,21 @@ static tx_status in_epoch(const tx_trainer *t, tx_status status)
     return tx_fail(status, "epoch %llu: %s", (unsigned long long)t->state.epoch + 1, why);
 }
 
+tx_status tx_trainer_check(const tx_trainer *t)
+{
+    for (int i = 0; i < t->m->n_net; i++) {
+        tx_tensor block = tx_params_block(t->m->net[i]);
+        if (!tx_vec_finite(tx_len(block), block.x))
+            return tx_fail(TX_EDIVERGED, "a weight (%s) is not finite", tx_params_net(t->m->net[i]));
+    }
+    return TX_OK;
+}
+
 static tx_status one_iteration(tx_trainer *t)
 {
     tx_metrics metrics = {0};
     TX_TRY(in_epoch(t, t->m->ops->iterate(t->m, t->v, t->seed, t->state.epoch, &metrics)));
+    TX_TRY(in_epoch(t, tx_trainer_check(t)));
     add_to_epoch(t, &metrics, t->n);
     return TX_OK;
 }

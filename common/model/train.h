@@ -39,6 +39,8 @@ void      tx_trainer_free(tx_trainer *t);
 /** One batch; at the end of an epoch also validation and a new row of curves (*epoch_done = true). After the last one the
  *  best parameters are put back and state.finished is true. TX_EDIVERGED names epoch, step and term. */
 tx_status tx_trainer_advance(tx_trainer *t, bool *epoch_done);
+/** TX_EDIVERGED where a weight is not finite. Steps look themselves; this is for what no step has made. */
+tx_status tx_trainer_check(const tx_trainer *t);
 tx_trainer_state tx_trainer_look(const tx_trainer *t);
 const tx_curves *tx_trainer_curves(const tx_trainer *t);
 size_t    tx_trainer_growths(const tx_trainer *t);        /**< system allocations of the step's memory so far */

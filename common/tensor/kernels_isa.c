@@ -316,7 +316,8 @@ static void loop_mog(const tx_args *a, size_t from, size_t to)
     for (size_t r = from; d == 0 && r < to; r++) a->out[0][r] = 0;
 }
 
-/* Optimisers: in[0] = gradient, out[0] = weights, out[1..] = state; the value is 0 if all gradients are finite. */
+/* Optimisers: in[0] = gradient, out[0] = weights, out[1..] = state; the value is 0 if all gradients and
+ * all new weights are finite. */
 static double fold_sgd(const tx_args *a, size_t from, size_t to)
 {
     const real *grad = a->in[0], lr = a->c[0], gscale = a->c[1], decay = a->c[0] * a->c[2], momentum = a->c[3];
@@ -329,6 +330,7 @@ static double fold_sgd(const tx_args *a, size_t from, size_t to)
         real g = gscale * grad[i], v = momentum * velocity[i] + g;
         velocity[i] = v;
         w[i] -= decay * w[i] + lr * (keep_v * v + keep_g * g);
+        bad += nonfinite(w[i]);
     }
     return bad == 0 ? 0 : 1;
 }
@@ -347,6 +349,7 @@ static double fold_rmsprop(const tx_args *a, size_t from, size_t to)
         square[i] = s;
         velocity[i] = v;
         w[i] -= decay * w[i] + lr * v;
+        bad += nonfinite(w[i]);
     }
     return bad == 0 ? 0 : 1;
 }
@@ -362,6 +365,7 @@ static double fold_adagrad(const tx_args *a, size_t from, size_t to)
         real g = gscale * grad[i], s = square[i] + g * g;
         square[i] = s;
         w[i] -= decay * w[i] + lr * (g / (v_sqrt(s) + eps));
+        bad += nonfinite(w[i]);
     }
     return bad == 0 ? 0 : 1;
 }
@@ -380,6 +384,7 @@ static double fold_adam(const tx_args *a, size_t from, size_t to)
         m[i] = mi;
         v[i] = vi;
         w[i] -= decay * w[i] + lr1 * mi / (v_sqrt(vi * unbias2) + eps);
+        bad += nonfinite(w[i]);
     }
     return bad == 0 ? 0 : 1;
 }

@@ -28,9 +28,10 @@ typedef struct tx_optim tx_optim;
 tx_optim *tx_optim_new(const tx_optim_ops *ops, const void *config, const tx_params *p);
 void      tx_optim_free(tx_optim *o);                     /**< NULL is allowed */
 /** One step down grad[], one for each weight in order, computed or postponed (tx_grad_postponed). clip_norm > 0 rescales the whole net's gradient to at most that
- *  Euclidean norm (Pascanu et al. 2013); decay is decoupled weight decay. False if a gradient is not finite. With clipping
- *  nothing is changed then. Without, that is found while weights are written, which saves a pass over the gradients: weights
- *  and state are spoilt, so the caller must end there and keep neither as a checkpoint nor as the best so far. */
+ *  Euclidean norm (Pascanu et al. 2013); decay is decoupled weight decay. False if a gradient or a new weight is not
+ *  finite. With clipping a gradient that is not changes nothing. Otherwise that is found while weights are written, which
+ *  saves a pass over the gradients: weights and state are spoilt, so the caller must end there and keep neither as a
+ *  checkpoint nor as the best so far. */
 bool      tx_optim_step(tx_optim *o, tx_params *p, tx_tape *t, tx_var const grad[], double lr, double clip_norm, double decay);
 uint64_t  tx_optim_steps(const tx_optim *o);
 void      tx_optim_set_steps(tx_optim *o, uint64_t t);    /**< for resuming */

@@ -1,5 +1,7 @@
 #include "common/tensor/params.h"
+#include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "common/tensor/kernels.h"
@@ -17,6 +19,7 @@ struct tx_params {
     int n, cap;
     real *block; /**< NULL until sealed */
     size_t size, padded;
+    int too_large;       /**< first weight that no block can hold, plus one; 0: none */
     tx_var *leaf, *grad; /**< [n] leaves on `tape`, and room for tx_grad's answer */
     tx_tape *tape;
     uint64_t resets; /**< of the tape when bound */
@@ -40,7 +43,20 @@ void tx_params_free(tx_params *p)
     free(p);
 }
 
-static size_t count(tx_shape s) { return tx_len((tx_tensor){NULL, s}); }
+/** One more weight in *padded and *size; false, and nothing changed, where its rows or columns are more than the BLAS
+ * counts or the block more than memory can be. */
+static bool reserve(tx_shape s, size_t *size, size_t *padded)
+{
+    const size_t line = 64 / sizeof(real);
+    size_t n = 1, end = 0, bytes = 0;
+    for (int i = 0; i < s.rank; i++)
+        if (s.dim[i] > INT_MAX || __builtin_mul_overflow(n, s.dim[i], &n)) return false;
+    if (n > SIZE_MAX - line || __builtin_add_overflow(*padded, (n + line - 1) / line * line, &end) ||
+        __builtin_mul_overflow(end, sizeof(real), &bytes) || bytes > PTRDIFF_MAX)
+        return false;
+    *size += n, *padded = end;
+    return true;
+}
 
 tx_param tx_params_add(tx_params *p, const char *name, tx_shape s, tx_init init)
 {
@@ -51,10 +67,8 @@ tx_param tx_params_add(tx_params *p, const char *name, tx_shape s, tx_init init)
         p->weight = tx_realloc(p->weight, (size_t)p->cap, (size_t)cap, sizeof *p->weight);
         p->cap = cap;
     }
-    const size_t line = 64 / sizeof(real);
     p->weight[p->n] = (weight){tx_strdup(name), s, init, p->padded};
-    p->size += count(s);
-    p->padded += (count(s) + line - 1) / line * line;
+    if (!reserve(s, &p->size, &p->padded) && !p->too_large) p->too_large = p->n + 1;
     return (tx_param){p->n++};
 }
 
@@ -101,9 +115,20 @@ static void make_room(tx_params *p)
     p->grad = tx_alloc((size_t)p->n, sizeof *p->grad);
 }
 
+bool tx_params_fit(const tx_params *p, char why[TX_TEXT_MAX])
+{
+    if (!p->too_large) return true;
+    const weight *w = &p->weight[p->too_large - 1];
+    snprintf(why, TX_TEXT_MAX,
+             "the weight %s of %s would be %zu x %zu: a size is at most %d, and all of a net %td bytes", w->name,
+             p->net, w->shape.dim[0], w->shape.rank > 1 ? w->shape.dim[1] : 1, INT_MAX, PTRDIFF_MAX);
+    return false;
+}
+
 void tx_params_seal(tx_params *p, tx_rng r)
 {
     TX_REQUIRE(!p->block, "%s: sealed twice", p->net);
+    TX_REQUIRE(!p->too_large, "%s: the weight %s is too large", p->net, p->weight[p->too_large - 1].name);
     p->block = tx_alloc(p->padded, sizeof *p->block);
     make_room(p);
     tx_rng of_net = tx_rng_named(r, p->net);

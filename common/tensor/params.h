@@ -14,6 +14,8 @@ tx_params *tx_params_new(const char *net);               /**< "encoder", "genera
 void       tx_params_free(tx_params *p);                 /**< NULL is allowed */
 /** Declare one weight; its name is copied and unique in the net. Weights are matrices [in,out], biases [1,out]. */
 tx_param   tx_params_add(tx_params *p, const char *name, tx_shape s, tx_init init);
+/** False, with the reason, if a weight's rows or columns are more than the BLAS counts or the block more than memory can be. */
+bool       tx_params_fit(const tx_params *p, char why[TX_TEXT_MAX]);
 void       tx_params_seal(tx_params *p, tx_rng r);       /**< allocate the block and fill it; no add after this */
 /** The same weights, to be bound to another tape: several threads read them, each through its own. Freed before p. */
 tx_params *tx_params_share(const tx_params *p);

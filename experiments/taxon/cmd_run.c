@@ -157,7 +157,8 @@ static int work(const tx_args *a, request *q)
     const char *mode = tx_args_text(a, "progress", "auto"), *out = tx_args_text(a, "out", NULL);
     int n = snprintf(q->out, sizeof q->out, "%s%s", out ? out : "results/", out ? "" : q->comparison.experiment);
     if (n >= (int)sizeof q->out || n == 0)
-        return tx_fail(TX_ECREATE, "--out: expected a path of 1 to %d bytes", TX_TEXT_MAX - 1);
+        return tx_fail(TX_EUSAGE, "run: --out: expected a folder, whose path has 1 to %d bytes; found one of %d",
+                       TX_TEXT_MAX - 1, n);
     bool dry = tx_args_on(a, "dry-run");
     if (!dry) TX_TRY(tx_check_collect(q->out));
     /* Children come later: no thread may be running here then. */

@@ -49,12 +49,13 @@ static double steps_of(const tx_model_spec *m, const tx_setting *s)
     return m->train.max_steps && m->train.max_steps < steps ? m->train.max_steps : steps;
 }
 
-/* Build the model once: its size, and what of its settings cannot work on this space. */
+/* The model without values: its size, and what of its settings cannot work on this space. One that is too large for
+ * this machine fails alone, in its own process. */
 static tx_status try_model(const scene *e, int k, double *n_parameter)
 {
     const tx_model_spec *m = &e->c->model[k].spec;
     tx_model *model = NULL;
-    tx_status s = tx_model_new(&model, m->ops, m->config, &e->set->view.space, 0);
+    tx_status s = tx_model_declare(&model, m->ops, m->config, &e->set->view.space);
     if (s == TX_ECONFIG) {
         char why[TX_TEXT_MAX];
         tx_copy_text(why, sizeof why, tx_last_error());

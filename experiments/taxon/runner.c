@@ -144,7 +144,7 @@ static tx_status train(runner *r)
         TX_TRY(append_metrics(r));
         if (tx_now() - r->saved > CHECKPOINT_SECONDS) TX_TRY(save(r));
     }
-    return TX_OK;
+    return tx_trainer_check(r->trainer);
 }
 
 /* A long estimator cannot be asked to return: the process ends here, its training saved. */
@@ -226,6 +226,7 @@ static tx_status draw(runner *r)
     real *x = tx_alloc(n * dim, sizeof *x), *mean = m->ops->sample_mean ? tx_alloc(n * dim, sizeof *mean) : NULL;
     double start = tx_now();
     tx_model_sample(m, t, stream, 0, n, false, x);
+    bool finite = tx_vec_finite(n * dim, x);
     tx_numbers_add(&r->run.timing, "sample_seconds_per_1000", "s", (tx_now() - start) * 1000 / (double)n,
                    "wall time of 1000 samples");
     if (mean) tx_model_sample(m, t, stream, 0, n, true, mean);
@@ -234,6 +235,7 @@ static tx_status draw(runner *r)
     r->run.sample_mean = mean;
     r->run.sample_log_likelihood = score_samples(r, t, n, x);
     tx_tape_free(t);
+    if (!finite) return tx_fail(TX_EDIVERGED, "a sample of the model is not finite");
     size_t shown = n < PICTURES || dim == 2 ? n : PICTURES;
     return tx_samples_png(r->picture, &r->set->view, shown, mean ? mean : x, false);
 }
@@ -277,7 +279,8 @@ static tx_status write_result(runner *r, tx_status outcome)
     run->threads = tx_threads();
     count_cost(r);
     TX_TRY(tx_run_write(run, r->result, r->options->reproducible, NULL));
-    for (int g = 0; g < TX_GENERATIONS; g++)
+    /* What was still good of a run that diverged is kept. */
+    for (int g = 0; g < TX_GENERATIONS && outcome == TX_OK; g++)
         if (unlink(r->checkpoint[g]) != 0 && errno != ENOENT)
             return tx_fail(TX_EIO, "%s: cannot be removed: %s", r->checkpoint[g], strerror(errno));
     return outcome == TX_OK ? TX_OK : tx_fail(outcome, "%s", r->failure);

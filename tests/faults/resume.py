@@ -17,7 +17,7 @@ CONFIG = """seeds: [3]
 datasets: [{data}]
 train: {{epochs: 3, batch: 8, schedule: cosine, clip_norm: 5}}
 models: [{{model: {model}, {options}}}]
-evaluate: {{estimators: [exact, elbo], n_sample: 4}}
+evaluate: {{estimators: [exact, elbo, {{estimator: parzen, n_sample: 20}}], n_sample: 4}}
 """
 EPOCHS, BATCHES = 3, 10
 LOOKS = 3  # at the clock, a batch
