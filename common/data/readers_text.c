@@ -8,7 +8,7 @@
 #include "common/data/internal.h"
 #include "common/base/text.h"
 
-enum { READ_BYTES = 1 << 16, LINE_MAX_BYTES = 1 << 26, ROW_CHUNK = 256 };
+enum { READ_BYTES = 1 << 16, LINE_MAX_BYTES = 1 << 24, ROW_CHUNK = 256 };
 
 typedef struct text {
     const char *path;

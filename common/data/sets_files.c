@@ -60,6 +60,13 @@ static tx_status read_source(const char *path, tx_source *s)
     return tx_table_read(path, &s->table);
 }
 
+static tx_status read_images(const char *path, tx_source *s)
+{
+    TX_TRY(read_source(path, s));
+    return s->table.dim > 1 ? TX_OK
+                            : tx_fail(TX_EDATA, "%s: expected images, found one value a row, as labels have", path);
+}
+
 static tx_status read_labels(const char *folder, const char *part, tx_source *s, FILE *note)
 {
     char path[TX_TEXT_MAX];
@@ -72,8 +79,8 @@ static tx_status read_labels(const char *folder, const char *part, tx_source *s,
     TX_TRY(tx_table_read(path, &t));
     tx_status status = TX_OK;
     if (t.n != s->table.n || t.dim != 1 || !t.u8)
-        status = tx_fail(TX_EDATA, "%s: expected %zu labels 0..255, one for each row of %s, found %zu x %zu", path,
-                         s->table.n, s->path, t.n, t.dim);
+        status = tx_fail(TX_EDATA, "%s: expected %zu labels 0..255, one for each row of %s, found %zu x %zu%s", path,
+                         s->table.n, s->path, t.n, t.dim, t.u8 ? "" : " real values");
     else {
         s->label = t.u8;
         t.u8 = NULL;
@@ -87,8 +94,8 @@ static tx_status load_pair(tx_dataset *d, const char *folder, const char *train,
                            const tx_data_config *c, FILE *note)
 {
     tx_source src[2] = {0};
-    tx_status status = read_source(train, &src[0]);
-    if (status == TX_OK) status = read_source(test, &src[1]);
+    tx_status status = read_images(train, &src[0]);
+    if (status == TX_OK) status = read_images(test, &src[1]);
     if (status == TX_OK) status = read_labels(folder, "train-labels", &src[0], note);
     if (status == TX_OK) status = read_labels(folder, "t10k-labels", &src[1], note);
     const size_t n = src[0].table.n, valid = n / 6;

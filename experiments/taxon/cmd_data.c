@@ -20,7 +20,7 @@ static tx_status read_config(const tx_args *a, tx_data_config *c)
     char file[TX_TEXT_MAX];
     tx_copy_text(file, sizeof file, a->v[1]);
     file[strcspn(file, "#")] = 0;
-    bool path = stat(file, &st) == 0;
+    bool path = strchr(file, '/') || stat(file, &st) == 0;
     if (!tx_copy_text(path ? c->path : c->name, TX_TEXT_MAX, a->v[1]))
         return tx_fail(TX_EUSAGE, "data check: the name is longer than %d bytes", TX_TEXT_MAX - 1);
     return TX_OK;

@@ -4,11 +4,9 @@
 Each of COUNT (2000) files is one of a few kinds with 1 to 4 bits turned, cut, zeroed or lengthened, and is given to `taxon data check`.
 It must end with 0 or 65 and one line that names the file, never by a signal and never after its time. Where the kind has check sums
 over all it holds, a file that is read must be read as before; elsewhere HDF5 has no way to tell, and such files are counted."""
-import os
 import pathlib
 import random
 import sys
-import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import taxon  # noqa: E402
@@ -69,37 +67,29 @@ def digest(p):
     return next((line for line in p.stdout.splitlines() if line.startswith("sha256")), None)
 
 
-def main(program, count=2000, seed=1):
-    result, rng = taxon.Failures(), random.Random(seed)
+def check(program, meter, result, folder, count, seed):
     tally = {"refused": 0, "read as before": 0, "read with other values": 0}
-    slowest, crashes = 0, 0
-    with tempfile.TemporaryDirectory(prefix="taxon-foreign-") as folder:
-        folder = pathlib.Path(folder)
-        meter, target = taxon.Meter(folder), folder / "damaged.h5"
-        kinds = make(folder)
-        truth = {path: digest(meter.run(program, "data", "check", path)) for path, _ in kinds}
-        for path, _ in kinds:
-            result.check(truth[path], f"{path.name} is read before it is damaged")
-        for i in range(count):
-            path, sums = kinds[i % len(kinds)]
-            what, data = taxon.mutated(path.read_bytes(), rng)
-            target.write_bytes(data)
-            p = meter.run(program, "data", "check", target, timeout=60)
-            text, case = p.stderr, f"{i}: {path.name}, {what}"
-            slowest, crashes = max(slowest, p.seconds), crashes + ("ended by signal" in text or "does not explain the time" in text)
-            good = result.check(p.returncode in (0, 65), f"{case}: exit code {p.returncode}: {text}")
-            if p.returncode:
-                result.check(text.count("\n") == 1 and str(target) in text, f"{case}: no line that names the file: {text!r}")
-            same = good and p.returncode == 0 and digest(p) == truth[path]
-            tally["refused" if p.returncode else "read as before" if same else "read with other values"] += 1
-            result.check(p.returncode or same or not sums, f"{case}: other values in spite of check sums")
-        meter.close()
-    print(", ".join(f"{k}: {v}" for k, v in tally.items()), end="; ")
-    print(f"HDF5 crashed or hung in its own process: {crashes}; at most {slowest:.2f} s of processor time")
-    result.end()
+    slowest, crashes, rng, target = 0, 0, random.Random(seed), folder / "damaged.h5"
+    kinds = make(folder)
+    truth = {path: digest(meter.run(program, "data", "check", path)) for path, _ in kinds}
+    for path, _ in kinds:
+        result.check(truth[path], f"{path.name} is read before it is damaged")
+    for i in range(count):
+        path, sums = kinds[i % len(kinds)]
+        what, data = taxon.mutated(path.read_bytes(), rng)
+        target.write_bytes(data)
+        p = meter.run(program, "data", "check", target, timeout=60)
+        text, case = p.stderr, f"{i}: {path.name}, {what}"
+        slowest, crashes = max(slowest, p.seconds), crashes + ("ended by signal" in text or "does not explain the time" in text)
+        good = result.check(p.returncode in (0, 65), f"{case}: exit code {p.returncode}: {text}")
+        if p.returncode:
+            result.check(text.count("\n") == 1 and str(target) in text, f"{case}: no line that names the file: {text!r}")
+        same = good and p.returncode == 0 and digest(p) == truth[path]
+        tally["refused" if p.returncode else "read as before" if same else "read with other values"] += 1
+        result.check(p.returncode or same or not sums, f"{case}: other values in spite of check sums")
+    print(f"{count} damaged files of other programs:", ", ".join(f"{k}: {v}" for k, v in tally.items()), end="; ")
+    print(f"HDF5 crashed or hung in its own process: {crashes}; at most {slowest:.2f} s of processor time", flush=True)
 
 
 if __name__ == "__main__":
-    if not 2 <= len(sys.argv) <= 4:
-        raise SystemExit("usage: foreign.py TAXON [COUNT [SEED]]")
-    main(os.path.realpath(sys.argv[1]), *map(int, sys.argv[2:]))
+    taxon.campaign(check, __doc__.splitlines()[0])

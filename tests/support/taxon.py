@@ -6,6 +6,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 import types
 
 try:
@@ -156,3 +157,16 @@ for line in sys.stdin:
     def close(self):
         self.process.stdin.close()
         self.process.wait()
+
+
+def campaign(check, usage):
+    """The main program of a script under tests/faults: TAXON [COUNT [SEED]], and check(program, meter, result, folder, count, seed)."""
+    if not 2 <= len(sys.argv) <= 4:
+        raise SystemExit(usage)
+    count, seed = (int(a) for a in (sys.argv[2:] + ["2000", "1"][len(sys.argv) - 2 :]))
+    result = Failures()
+    with tempfile.TemporaryDirectory(prefix="taxon-campaign-") as folder:
+        meter = Meter(folder)
+        check(os.path.realpath(sys.argv[1]), meter, result, pathlib.Path(folder), count, seed)
+        meter.close()
+    result.end()
