@@ -7,9 +7,9 @@
 
 A mutant is one mechanical error (KINDS) in a .c file of FOLDERS: in code, not in option tables, messages, contracts, comments and
 declarations of types. Its place in the draw is the hash of the seed, the file and the change, so that an edit elsewhere
-moves no mutant; the kinds take turns. It is compiled like the last commit's file in the double build, with warnings as errors, and linked before
+moves no mutant; the kinds take turns. It is compiled like the commit's file in the double build, with warnings as errors, and linked before
 the libraries; what does not compile, or compiles to the same object, is drawn again and counted. The programs of TESTS judge, until
-one fails, crashes or takes three times its time. A line a mutant in SEED.jsonl of the build folder; a later line of a mutant wins.
+one fails, crashes or takes two and a half times its time. A line a mutant in SEED.jsonl of the build folder; a later line of a mutant wins.
 equivalent.tsv names the mutants that change no number anyone can see, and why."""
 import argparse
 import hashlib
@@ -221,14 +221,14 @@ def mutants_of(file, text, seed):
 
 # ---- building and judging ----
 class Bench:
-    """A copy of the last commit, its double build, and what the programs take there without an error."""
+    """A copy of a commit, its double build, and what the programs take there without an error."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, commit):
         self.tree, self.build, self.out, self.record = (folder / f for f in ("tree", "double", "mutant", "usual.json"))
         self.usual = json.loads(self.record.read_text()) if self.record.exists() else {}
         for f in self.tree, self.out:
             f.mkdir(parents=True, exist_ok=True)
-        self.copy()
+        self.copy(commit)
         programs = sorted({p.split(":")[0] for _, line in TESTS for p in line.split()})
         if not (self.build / "build.ninja").exists():
             self.command("cmake", "-S", self.tree, "-B", self.build, "-G", "Ninja", "-DTX_DOUBLE=ON", "-DTX_WERROR=ON")
@@ -243,8 +243,8 @@ class Bench:
     def command(*words):
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
 
-    def copy(self):
-        archive = subprocess.run(["git", "-C", ROOT, "archive", "HEAD"], check=True, capture_output=True).stdout
+    def copy(self, commit):
+        archive = subprocess.run(["git", "-C", ROOT, "archive", commit], check=True, capture_output=True).stdout
         names = set()
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             for m in filter(tarfile.TarInfo.isfile, tar):
@@ -328,7 +328,7 @@ class Bench:
         judges, spent = self.judges(m["file"]), 0
         for words, usual in judges:
             program = words.split(":")[0]
-            end, cpu = self.run(self.link(program, objects), words, 3 * usual + 2)
+            end, cpu = self.run(self.link(program, objects), words, 2.5 * usual + 1)
             spent += cpu
             if end:
                 return {"verdict": "caught", "by": f"test_{program}: {end}", "seconds": round(spent, 2)}
@@ -384,13 +384,14 @@ def main():
     a.add_argument("--seed", default="1")
     a.add_argument("--count", type=int, default=100, help="mutants to judge, with those of earlier calls")
     a.add_argument("--build", type=pathlib.Path, default=ROOT / "build/mutation", help="folder of the copy, the build and the record")
+    a.add_argument("--commit", default="HEAD", help="whose files and tests")
     a.add_argument("--again", action="store_true", help="judge the survivors of the seed once more")
     a.add_argument("--report", action="store_true", help="only print")
     o = a.parse_args()
     path = o.build.resolve() / f"{o.seed}.jsonl"
     if o.report:
         return report(path)
-    bench, (_, done) = Bench(o.build.resolve()), read(path)
+    bench, (_, done) = Bench(o.build.resolve(), o.commit), read(path)
     kinds = {}
     for f in sorted(bench.compilers):
         if f.startswith(FOLDERS):
