@@ -6,13 +6,15 @@ that is documented, a message, no signal, nothing half-written under a final nam
 command that met no fault; and the same command without the fault ends with the same files. Allocations, of which there are
 thousands, fail at steps that grow; with the word EVERY each one of them fails."""
 import concurrent.futures
-import hashlib
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "support"))
+from taxon import whole  # noqa: E402
 
 CONFIG = """seeds: [0]
 datasets: [{name: bars, n_train: 100, n_valid: 20, n_test: 20}]
@@ -30,12 +32,6 @@ MEMORY = [("posix_memalign", ENOMEM), ("malloc", ENOMEM)]
 CODES = {0, 3, 65, 66, 71, 73, 74}
 RUN = "bars-raw/vae/seed-0"
 failures = []
-
-
-def whole(path):
-    """Does a file end with the sum of what stands before?"""
-    data, end = path.read_bytes(), 77
-    return data[-end:] == b"TAXONSHA256 " + hashlib.sha256(data[:-end]).hexdigest().encode() + b"\n"
 
 
 class Case:
@@ -131,7 +127,9 @@ def cases_of(taxon, shim, base):
         return Case(name, taxon, shim, base / name, prepare, [a.replace("DIR", str(base / name)) for a in arguments], **options)
 
     writes = [*WRITES[:5], ("rename", EIO)]
+    wide = ["models=[{model: made, hidden: [300]}]", "--threads", "3", "--out", "DIR"]
     return [
+        (case("threads", lambda folder: None, *run, *wide, same_output=False), [("pthread_create", EAGAIN)]),
         (case("run", lambda folder: None, *run, "--out", "DIR", same_output=False), WRITES + READS[:1] + PROCESSES),
         (case("collect", copy, "collect", "DIR"), WRITES[:-2] + READS[:-1]),
         (case("evaluate", copy, "evaluate", "DIR/" + RUN, "-e", "elbo", *common, bytes_differ=True), writes + READS[:2]),

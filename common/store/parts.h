@@ -12,7 +12,7 @@ void tx_part_config(tx_h5 *f, const json_t *config);
 /** /likelihood/SPLIT/NAME of each; their seconds go to `timing`. */
 void tx_part_estimates(tx_h5 *f, int n, const tx_estimate e[], tx_numbers *timing);
 void tx_part_numbers(tx_h5 *f, const char *group, const tx_numbers *t);
-/** Attributes of /provenance. */
+/** Attributes of /provenance; start and end may be NULL. */
 void tx_part_provenance(tx_h5 *f, const char *start, const char *end, int threads);
 /** The name of an estimate's entry in /timing. */
 void tx_part_timing_name(const tx_estimate *e, char name[TX_NAME_MAX]);

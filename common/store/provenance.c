@@ -72,7 +72,8 @@ void tx_part_provenance(tx_h5 *f, const char *start, const char *end, int thread
                 {"start", start},
                 {"end", end}};
     tx_h5_group(f, group);
-    for (size_t i = 0; i < TX_LEN(fact); i++) tx_h5_set_text(f, group, fact[i].name, fact[i].text);
+    for (size_t i = 0; i < TX_LEN(fact); i++)
+        if (fact[i].text) tx_h5_set_text(f, group, fact[i].name, fact[i].text);
     tx_h5_set_i32(f, group, "threads", threads);
     put_libraries(f);
     put_environment(f);

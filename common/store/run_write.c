@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/store/parts.h"
+#include "common/tensor/parallel.h"
 
 enum { DATA_ROWS = 64, PATH = 4 * TX_NAME_MAX };
 
@@ -401,5 +402,6 @@ tx_status tx_evaluation_write(const char *path, const char *run_sha256, const js
     tx_part_config(f, config);
     tx_part_estimates(f, n, e, &timing);
     tx_part_numbers(f, "/timing", &timing);
+    tx_part_provenance(f, NULL, NULL, tx_threads());
     return tx_h5_commit(f, NULL);
 }

@@ -2,6 +2,7 @@
  *  TAXON_FAULT = "CALL N ERROR MARK:FOLDER": ERROR is an errno, or "half" for a write or read of half of the bytes.
  * Counted are calls on files under FOLDER, and all of posix_memalign, malloc (with calloc and realloc), pipe2,
  * posix_spawn and pthread_create. MARK is made when a call has failed.
+ * With the CALL "clock" the time of day steps back by N seconds at each look, and nothing fails.
  * With the CALL "log" none fails, and MARK gets a line "PID FUNCTION PATH" for each that would be counted under FOLDER.
  */
 #define _GNU_SOURCE
@@ -20,6 +21,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 void *__libc_malloc(size_t bytes);
@@ -180,4 +182,19 @@ void *__libc_realloc(void *old, size_t bytes)
 {
     void *(*of)(void *, size_t) = dlsym(RTLD_NEXT, "__libc_realloc");
     return bytes && fails("malloc") ? NULL : of(old, bytes);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *t)
+{
+    int r = (int)syscall(SYS_clock_gettime, clock, t);
+    if (clock == CLOCK_REALTIME && strcmp(call, "clock") == 0) t->tv_sec -= fatal * atomic_fetch_add(&count, 1);
+    return r;
+}
+
+time_t time(time_t *out)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    if (out) *out = t.tv_sec;
+    return t.tv_sec;
 }
