@@ -131,18 +131,21 @@ void tx_trainer_free(tx_trainer *t)
     free(t->order), free(t->x), free(t->value), free(t->jacobian), free(t);
 }
 
-static void add_to_epoch(tx_trainer *t, const tx_metrics *m, size_t rows)
+static tx_status add_to_epoch(tx_trainer *t, const tx_metrics *m, size_t rows)
 {
     if (t->rows_in_epoch == 0) {
         t->sum = *m;
         for (int i = 0; i < m->n; i++) t->sum.m[i].value = 0;
     }
-    TX_REQUIRE(m->n == t->sum.n, "%s reports %d numbers, then %d", t->m->ops->name, t->sum.n, m->n);
+    if (m->n != t->sum.n)
+        return tx_fail(TX_EDATA, "%s reports %d numbers a step, the sums of this epoch are of %d", t->m->ops->name,
+                       m->n, t->sum.n);
     for (int i = 0; i < m->n; i++) {
         t->sum.m[i].name = m->m[i].name; /* a resumed epoch has its sums but not their names */
         t->sum.m[i].value += m->m[i].value * (double)rows;
     }
     t->rows_in_epoch += rows;
+    return TX_OK;
 }
 
 static tx_status in_epoch(const tx_trainer *t, tx_status status)
@@ -168,8 +171,7 @@ static tx_status one_iteration(tx_trainer *t)
     tx_metrics metrics = {0};
     TX_TRY(in_epoch(t, t->m->ops->iterate(t->m, t->v, t->seed, t->state.epoch, &metrics)));
     TX_TRY(in_epoch(t, tx_trainer_check(t)));
-    add_to_epoch(t, &metrics, t->n);
-    return TX_OK;
+    return in_epoch(t, add_to_epoch(t, &metrics, t->n));
 }
 
 static tx_status one_batch(tx_trainer *t)
@@ -191,7 +193,7 @@ static tx_status one_batch(tx_trainer *t)
                     .weight_decay = t->c.weight_decay};
     tx_metrics metrics = {0};
     TX_TRY(in_epoch(t, tx_model_step(t->m, &step, tx_matrix(t->x, rows, t->v->space.dim), &metrics)));
-    add_to_epoch(t, &metrics, rows);
+    TX_TRY(in_epoch(t, add_to_epoch(t, &metrics, rows)));
     s->step++, s->batch_in_epoch++;
     return TX_OK;
 }
@@ -356,6 +358,22 @@ static void counters(tx_trainer *t, uint64_t c[N_COUNTER], bool load)
     for (int i = 0; i < t->m->n_net; i++) tx_optim_set_steps(t->m->optim[i], c[OPTIM + i]);
 }
 
+/* Sizes and places follow from the counters: are they those of a state that this trainer can be in? */
+static tx_status check_counters(const tx_trainer *t, const uint64_t c[N_COUNTER])
+{
+    const uint64_t batches = t->state.steps_an_epoch ? t->state.steps_an_epoch : 1;
+    if (c[EPOCH] <= t->state.epochs && c[STEP] <= t->total_steps && c[BATCH] < batches && c[BEST] <= c[EPOCH] &&
+        c[ROWS_DONE] == c[BATCH] * (uint64_t)t->c.batch && c[N_METRIC] <= TX_MAX_METRICS &&
+        c[N_COLUMN] <= TX_MAX_CURVES && c[N_ROW] <= c[EPOCH])
+        return TX_OK;
+    return tx_fail(TX_EDATA,
+                   "epoch %llu of %llu, step %llu of %llu, batch %llu with %llu rows before it, best epoch %llu, "
+                   "%llu curves of %llu rows: no state of this training",
+                   (unsigned long long)c[EPOCH], (unsigned long long)t->state.epochs, (unsigned long long)c[STEP],
+                   (unsigned long long)t->total_steps, (unsigned long long)c[BATCH], (unsigned long long)c[ROWS_DONE],
+                   (unsigned long long)c[BEST], (unsigned long long)c[N_COLUMN], (unsigned long long)c[N_ROW]);
+}
+
 static tx_status visit_nets(tx_trainer *t, tx_visit_fn fn, void *ctx)
 {
     char name[2 * TX_NAME_MAX];
@@ -380,10 +398,8 @@ static tx_status visit_nets(tx_trainer *t, tx_visit_fn fn, void *ctx)
 enum { NAME_WORDS = TX_NAME_MAX / 8 };
 static tx_status visit_curves(tx_trainer *t, uint64_t n_column, uint64_t n_row, tx_visit_fn fn, void *ctx)
 {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
     tx_curves *c = &t->curves;
-    if (n_column > TX_MAX_CURVES || n_row > 100000000)
-        return tx_fail(TX_EDATA, "checkpoint: %llu curves of %llu rows", (unsigned long long)n_column,
-                       (unsigned long long)n_row);
     while ((uint64_t)c->n_column < n_column) c->value[c->n_column++] = tx_alloc((size_t)c->cap, sizeof(double));
     reserve_rows(c, (int)n_row);
     c->n_row = (int)n_row;
@@ -395,6 +411,8 @@ static tx_status visit_curves(tx_trainer *t, uint64_t n_column, uint64_t n_row, 
         TX_TRY(fn(ctx, name, 'u', NAME_WORDS, word));
         memcpy(c->name[i], word, sizeof word);
         c->name[i][TX_NAME_MAX - 1] = 0;
+        if (!c->name[i][0] || c->name[i][strspn(c->name[i], letters)])
+            return tx_fail(TX_EDATA, "curve %d: expected a name of letters and digits, found '%s'", i, c->name[i]);
         snprintf(name, sizeof name, "curve_%d", i);
         if (n_row) TX_TRY(fn(ctx, name, 'd', (size_t)n_row, c->value[i]));
     }
@@ -409,9 +427,10 @@ tx_status tx_trainer_visit(tx_trainer *t, tx_visit_fn fn, void *ctx)
     for (int i = 0; i < t->sum.n; i++) number[2 + i] = t->sum.m[i].value;
     TX_TRY(fn(ctx, "counters", 'u', N_COUNTER, count));
     TX_TRY(fn(ctx, "numbers", 'd', TX_LEN(number), number));
+    TX_TRY(check_counters(t, count));
     counters(t, count, true);
     t->state.best_score = number[0], t->state.seconds = number[1];
-    t->sum.n = (int)(count[N_METRIC] <= TX_MAX_METRICS ? count[N_METRIC] : TX_MAX_METRICS);
+    t->sum.n = (int)count[N_METRIC];
     for (int i = 0; i < t->sum.n; i++) t->sum.m[i].value = number[2 + i];
     TX_TRY(visit_curves(t, count[N_COLUMN], count[N_ROW], fn, ctx));
     return visit_nets(t, fn, ctx);

@@ -134,6 +134,13 @@ static tx_status compare_identity(const char *path, const char *stored, const ch
                    identity + line);
 }
 
+/** What the trainer itself refuses is the fault of this file, too. */
+static tx_status restore(tx_h5 *f, tx_trainer *t)
+{
+    tx_status s = tx_trainer_visit(t, load, f);
+    return s == TX_OK || f->status != TX_OK ? s : tx_fail(s, "%s: %s", f->path, tx_last_error());
+}
+
 tx_status tx_checkpoint_read(const char *path, const char *identity, tx_trainer *t)
 {
     tx_h5 *f;
@@ -141,7 +148,7 @@ tx_status tx_checkpoint_read(const char *path, const char *identity, tx_trainer 
     char *stored = tx_h5_get_string(f, "/identity/text");
     tx_status s = stored ? compare_identity(path, stored, identity) : f->status;
     free(stored);
-    if (s == TX_OK) s = tx_trainer_visit(t, load, f);
+    if (s == TX_OK) s = restore(f, t);
     tx_status closed = tx_h5_close(f);
     return s == TX_OK ? closed : s;
 }
