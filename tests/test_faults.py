@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-"""System calls that fail, one at a time, in every place: test_faults.py TAXON FAULTS.so [EVERY]
+"""System calls that fail, one at a time, in every place: test_faults.py TAXON FAULTS.so [STEP]
 
 For each call and each n the command runs with its n-th such call failing, until it has fewer calls. Whatever happens: an exit code
 that is documented, a message, no signal, nothing half-written under a final name, no .part left; success only with the output of a
 command that met no fault; and the same command without the fault ends with the same files. Allocations, of which there are
-thousands, fail at steps that grow; with the word EVERY each one of them fails."""
+thousands, fail by steps that grow by the factor STEP (1.5); with 1 each one of them fails."""
 import concurrent.futures
 import os
 import pathlib
@@ -141,18 +141,18 @@ def cases_of(taxon, shim, base):
     ]
 
 
-def attack(case, calls, every):
+def attack(case, calls, step):
     case.sweep(calls, CODES)
     case.sweep(HARMLESS, {0}, required=False)
-    case.sweep(MEMORY, CODES, 1.0 if every else 1.5)
+    case.sweep(MEMORY, CODES, step)
     print(f"{case.name}: {case.count} faults", flush=True)
 
 
-def main(taxon, shim, every):
+def main(taxon, shim, step):
     # The list of what is preloaded is parted by blanks; results lie in a folder with one.
     with tempfile.TemporaryDirectory(prefix="taxon-faults-") as shims, tempfile.TemporaryDirectory(prefix="taxon faults ") as base:
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda c: attack(*c, every), cases_of(taxon, shutil.copy(shim, shims), pathlib.Path(base))))
+            list(pool.map(lambda c: attack(*c, step), cases_of(taxon, shutil.copy(shim, shims), pathlib.Path(base))))
     print(*failures, sep="\n")
     print(f"{len(failures)} failures")
     return bool(failures)
@@ -160,5 +160,5 @@ def main(taxon, shim, every):
 
 if __name__ == "__main__":
     if len(sys.argv) not in (3, 4):
-        raise SystemExit("usage: test_faults.py TAXON FAULTS.so [EVERY]")
-    sys.exit(main(os.path.realpath(sys.argv[1]), os.path.realpath(sys.argv[2]), len(sys.argv) > 3))
+        raise SystemExit("usage: test_faults.py TAXON FAULTS.so [STEP]")
+    sys.exit(main(os.path.realpath(sys.argv[1]), os.path.realpath(sys.argv[2]), float(sys.argv[3]) if len(sys.argv) > 3 else 1.5))

@@ -3,24 +3,12 @@
 #include "common/store/checkpoint.h"
 #include "common/store/content.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 enum { TAIL = 8192 };
-
-/* Whoever works on a run holds its lock. */
-static bool is_running(const char *folder)
-{
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return false;
-    bool held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    close(fd);
-    return held;
-}
 
 /* The last lines of metrics.jsonl as one object: the last epoch's numbers and how it ended. Cut lines are skipped. A
  * file that is there and cannot be opened is told, and counted. */
@@ -84,7 +72,7 @@ static int print_run(const char *folder)
                *said = json_string_value(json_object_get(m, "why"));
     const char *state = NULL;
     char why[TX_TEXT_MAX] = "";
-    if (is_running(folder))
+    if (tx_is_running(folder))
         state = "running";
     else
         bad += look(folder, &state, why);

@@ -4,9 +4,11 @@
 #include "common/store/compare_file.h"
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -70,6 +72,15 @@ tx_status tx_find_runs(const char *dir, tx_found *out)
     *out = (tx_found){0};
     search(dir, DEPTH, out);
     return TX_OK;
+}
+
+bool tx_is_running(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return false;
+    bool held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return held;
 }
 
 void tx_found_free(tx_found *f)

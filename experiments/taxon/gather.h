@@ -12,6 +12,8 @@ typedef struct tx_found {
  */
 tx_status tx_find_runs(const char *dir, tx_found *out);
 void tx_found_free(tx_found *f);
+/** Does a process work on the run of this folder? Whoever does holds its lock. */
+bool tx_is_running(const char *folder);
 
 typedef struct tx_gathered {
     int n;

@@ -1,6 +1,7 @@
 #include "experiments/taxon/schedule.h"
 #include "common/store/commit.h"
 #include "experiments/taxon/clock.h"
+#include "experiments/taxon/gather.h"
 #include "experiments/taxon/print.h"
 #include "experiments/taxon/signals.h"
 #include <errno.h>
@@ -115,7 +116,7 @@ static tx_status start(state *s, child *c, tx_job *j)
     }
     tx_text log = {0};
     tx_text_add(&log, "%s/log.txt", j->folder);
-    unlink(log.s);
+    if (!tx_is_running(j->folder)) unlink(log.s); /* else it is another process's */
     *c = (child){.job = j, .start = tx_now()};
     int error = spawn(s, j, log.s, &p, &c->pid);
     tx_text_free(&log);
