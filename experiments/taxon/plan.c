@@ -190,8 +190,8 @@ tx_status tx_plan_make(tx_plan *p, const tx_comparison *c, const char *out)
     for (int i = 0; !s && i < c->n_data; i++) s = add_scene(&plan, c, i, out);
     for (int i = 0; i < plan.n; i++) fit += plan.job[i].state != TX_JOB_UNFIT;
     if (!s && fit == 0)
-        s = tx_fail(TX_ECONFIG, "%s: no model applies to any data set: %s: %s", c->origin, plan.job[0].name,
-                    plan.job[0].why);
+        s = tx_yaml_fail(c->model[0].at, c->origin, "no model applies to any data set: %s: %s", plan.job[0].name,
+                         plan.job[0].why);
     if (s)
         tx_plan_free(&plan);
     else
