@@ -85,6 +85,27 @@ static void test_named_estimates(void)
     tx_comparison_free(&c);
 }
 
+/* Entries that are allowed one by one, but are too many together. */
+static void test_variants_are_limited(void)
+{
+    tx_comparison c;
+    tx_text t = {0};
+    tx_text_add(&t, "%smodels:\n", DATA);
+    for (int i = 0; i < 20; i++) {
+        tx_text_add(&t, "  - {model: vae, label: m%d, train: {batch: {grid: [1", i);
+        for (int k = 2; k <= 60; k++) tx_text_add(&t, ", %d", k);
+        tx_text_add(&t, "]}}}\n");
+    }
+    CHECK_INT(parse(&c, t.s), TX_ECONFIG);
+    CHECK_HAS(tx_last_error(), "more than 1000 models, every combination of grids counted");
+    tx_text_free(&t);
+    tx_text_add(&t, "models: [{model: nade}]\ndatasets:\n");
+    for (int i = 0; i < 1001; i++) tx_text_add(&t, "  - {name: bars, n_train: %d}\n", i + 1);
+    CHECK_INT(parse(&c, t.s), TX_ECONFIG);
+    CHECK_HAS(tx_last_error(), "a.yaml:1003:5: more than 1000 data sets");
+    tx_text_free(&t);
+}
+
 static void test_grids_make_variants(void)
 {
     static const char *const label[] = {"made-hidden=5x6-batch=10", "made-hidden=5x6-batch=20",
@@ -781,6 +802,7 @@ int main(void)
         {"a spec survives its text", test_spec_round_trip},
         {"two settings of one estimator", test_named_estimates},
         {"grids make variants", test_grids_make_variants},
+        {"variants are limited", test_variants_are_limited},
         {"a model's own train keys win", test_own_train_keys_win},
         {"overrides", test_overrides},
         {"refusals name the place", test_refusals_name_the_place},

@@ -116,13 +116,20 @@ static tx_status expand(tx_comparison *c, const tx_yaml *entry, const tx_yaml *a
     return TX_OK;
 }
 
+/* Room for one member more after `n`; the array doubles at powers of two. */
+static void *room(void *array, size_t n, size_t size)
+{
+    return (n & (n - 1)) == 0 ? tx_realloc(array, n, n ? 2 * n : 1, size) : array;
+}
+
 static tx_status use_data(tx_comparison *c, const tx_yaml *entry, const tx_yaml *at, const char *suffix, void *ctx)
 {
     (void)suffix, (void)ctx;
     tx_data_spec spec;
     TX_TRY(tx_data_spec_parse(&spec, entry, c->origin));
+    if (c->n_data == MAX_VARIANTS) return tx_yaml_fail(at, c->origin, "more than %d data sets", MAX_VARIANTS);
     size_t n = (size_t)c->n_data++;
-    c->data = tx_realloc(c->data, n, n + 1, sizeof *c->data);
+    c->data = room(c->data, n, sizeof *c->data);
     c->data[n].spec = spec;
     c->data[n].at = at;
     return TX_OK;
@@ -172,6 +179,8 @@ static tx_status fail_label(const tx_comparison *c, const tx_yaml *at, const cha
 static tx_status use_train(tx_comparison *c, const tx_yaml *train, const tx_yaml *at, const char *suffix, void *ctx)
 {
     const variant *v = ctx;
+    if (c->n_model == MAX_VARIANTS)
+        return tx_yaml_fail(at, c->origin, "more than %d models, every combination of grids counted", MAX_VARIANTS);
     tx_yaml merged = *train;
     merged.child = tx_alloc((size_t)train->n + (size_t)(v->own ? v->own->n : 0), sizeof *merged.child);
     for (int i = 0; i < train->n; i++) merged.child[i] = train->child[i];
@@ -187,7 +196,7 @@ static tx_status use_train(tx_comparison *c, const tx_yaml *train, const tx_yaml
     spec.config = tx_alloc(1, spec.ops->config_size);
     if (spec.ops->config_size) memcpy(spec.config, v->spec.config, spec.ops->config_size);
     size_t n = (size_t)c->n_model++;
-    c->model = tx_realloc(c->model, n, n + 1, sizeof *c->model);
+    c->model = room(c->model, n, sizeof *c->model);
     c->model[n].spec = spec;
     c->model[n].at = at;
     return TX_OK;

@@ -22,7 +22,7 @@ typedef struct fuzz_training {
     tx_trainer *trainer;
 } fuzz_training;
 #define FUZZ_SPEC                                                                                                      \
-    "{dataset: {name: bernoulli_mixture, n_train: 20, n_valid: 10, n_test: 10, view: raw},"                            \
+    "{dataset: {name: bars, n_train: 20, n_valid: 10, n_test: 10, view: raw},"                                         \
     " model: {name: vae, latent: 2, hidden: [3]}, train: {epochs: 3, batch: 8, optimizer: adam},"                      \
     " evaluate: {estimators: [elbo, iwae], n_sample: 3}, seed: 7}"
 #define FUZZ_IDENTITY "model: vae\nlearning_rate: 0.01\nversion: 1\n"

@@ -7,7 +7,7 @@
 #include "experiments/taxon/print.h"
 #include "tests/fuzz/fuzz.h"
 
-enum { MAX_OVERRIDES = 16, MAX_PAIRS = 4, TEXT_LIMIT = 1 << 20 };
+enum { MAX_OVERRIDES = 16, MAX_PAIRS = 2, TEXT_LIMIT = 1 << 20 };
 static const char mark[] = "\n%%\n";
 
 static void check_same(json_t *found, json_t *expected, const char *text)

@@ -2,6 +2,7 @@
 # Runs the fuzz targets: tests/fuzz/run.sh [SECONDS [TARGET...]]; 60 seconds each, all targets. What they find lies in
 # build/fuzz/findings/TARGET, what they learnt in build/fuzz/learnt/TARGET (to go on from there), their output in
 # build/fuzz/TARGET.log. TX_FUZZ_BUILD: another folder than build/fuzz, already built.
+# TX_FUZZ_TIMEOUT: seconds of the clock that an input may take (5; more where other work fills the processors).
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 . "$root/experiments/setup.sh"
@@ -17,13 +18,13 @@ fi
 export TMPDIR
 TMPDIR=$(mktemp -d /dev/shm/taxon-fuzz-XXXXXX)
 trap 'rm -rf "$TMPDIR"' EXIT
-export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 ASAN_OPTIONS="quarantine_size_mb=4:${ASAN_OPTIONS:-}"
 failed=0
 for target in "${targets[@]}"; do
   findings="$build/findings/$target" learnt="$build/learnt/$target" log="$build/$target.log"
   corpus="$root/tests/fuzz/corpus/$target"
   mkdir -p "$findings" "$learnt"
-  options=(-max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -malloc_limit_mb=64 -max_len=4096
+  options=(-max_total_time="$seconds" -timeout="${TX_FUZZ_TIMEOUT:-5}" -rss_limit_mb=1024 -malloc_limit_mb=64 -max_len=4096
     -print_final_stats=1 -artifact_prefix="$findings/")
   [ -f "$root/tests/fuzz/$target.dict" ] && options+=(-dict="$root/tests/fuzz/$target.dict")
   "$build/tests/fuzz_$target" "${options[@]}" "$learnt" "$corpus" >"$log" 2>&1 || true
