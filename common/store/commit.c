@@ -1,7 +1,9 @@
 #include "common/store/commit.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +109,23 @@ tx_status tx_append(const char *path, const void *data, size_t bytes)
     if (fd < 0) return tx_fail(TX_EIO, "%s: cannot be opened: %s", path, strerror(errno));
     if (write_and_close(fd, data, bytes, false)) return TX_OK;
     return tx_fail(TX_EIO, "%s: cannot be written: %s", path, strerror(errno));
+}
+
+void tx_sweep(const char *prefix, const char *end)
+{
+    const char *slash = strrchr(prefix, '/'), *start = slash ? slash + 1 : prefix;
+    size_t n = strlen(start), k = strlen(end), size = strlen(prefix) + NAME_MAX + 1;
+    char *folder = folder_of(prefix), *path = tx_alloc(size, 1);
+    DIR *d = opendir(folder);
+    for (const struct dirent *e; d && (e = readdir(d));) {
+        size_t len = strlen(e->d_name);
+        if (len < n + k || strncmp(e->d_name, start, n) != 0 || strcmp(e->d_name + len - k, end) != 0) continue;
+        snprintf(path, size, "%.*s%s", (int)(start - prefix), prefix, e->d_name);
+        unlink(path);
+    }
+    if (d) closedir(d);
+    free(folder);
+    free(path);
 }
 
 tx_status tx_set_aside(const char *path, char aside[TX_TEXT_MAX])

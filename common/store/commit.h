@@ -10,6 +10,9 @@ tx_status tx_commit(const char *path, const void *data, size_t bytes);
 tx_status tx_check_place(const char *path);
 /** Adds to the end of a file, which is made where there is none. TX_EIO; what was there before stays. */
 tx_status tx_append(const char *path, const void *data, size_t bytes);
+/** Removes the files whose paths start with `prefix` and end with `end`: "DIR/NAME." and ".part" are what processes
+ * that were killed had not yet committed as NAME. The caller holds a lock that all who write NAME take. */
+void tx_sweep(const char *prefix, const char *end);
 /** Gives a damaged file another name, `aside`: PATH.damaged, or PATH.damaged-2 ... where that is taken. TX_EIO. */
 tx_status tx_set_aside(const char *path, char aside[TX_TEXT_MAX]);
 /** Make a folder and its parents. TX_ECREATE naming the part that cannot be made. */

@@ -11,6 +11,7 @@ static int run(const tx_args *a)
     TX_TRY(tx_gather(dir, true, &g));
     tx_status s = tx_collect(dir, &g);
     if (!s) printf("%s/compare.h5 and %s/compare.csv: %d run%s\n", dir, dir, g.n, tx_plural(g.n));
+    if (!s) tx_tell_unfinished(&g);
     if (!s) s = tx_gathered_status(&g);
     tx_gathered_free(&g);
     return s;

@@ -3,6 +3,7 @@
 #include "experiments/taxon/clock.h"
 #include "experiments/taxon/command.h"
 #include "experiments/taxon/gather.h"
+#include "experiments/taxon/runner.h"
 #include "experiments/taxon/schedule.h"
 #include "experiments/taxon/table.h"
 #include <stdio.h>
@@ -133,6 +134,8 @@ static int train_all(request *q, const char *mode)
     tx_progress *progress = NULL;
     bool interrupted = false;
     share_cores(q);
+    for (int i = 0; i < q->plan.n; i++)
+        if (q->plan.job[i].state == TX_JOB_KEPT) tx_runner_tidy(q->plan.job[i].folder);
     TX_TRY(tx_progress_new(&progress, mode, count(&q->plan, TX_JOB_NEW) + count(&q->plan, TX_JOB_RESUME)));
     tell_notes(progress, q);
     tx_status s = tx_schedule_runs(&q->plan, &q->schedule, progress, &interrupted);

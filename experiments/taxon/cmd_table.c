@@ -14,6 +14,7 @@ static int run(const tx_args *a)
                                             : tx_results_table(g.n, g.run, format, &t);
     if (!s) {
         fputs(t.s, stdout);
+        tx_tell_unfinished(&g);
         s = tx_gathered_status(&g);
     }
     tx_text_free(&t);

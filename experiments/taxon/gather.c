@@ -99,12 +99,20 @@ static int compare_runs(const void *a, const void *b)
     return c ? c : (x->seed > y->seed) - (x->seed < y->seed);
 }
 
-void tx_tell_left_out(const tx_run_info *r)
+static void tell_lines(const tx_text *t)
 {
-    char *note = tx_strdup(r->note.s ? r->note.s : "");
+    char *note = tx_strdup(t->s ? t->s : "");
     for (char *line = note, *rest = NULL; (line = strtok_r(line, "\n", &rest)); line = NULL)
         fprintf(stderr, "taxon: left out: %s\n", line);
     free(note);
+}
+
+void tx_tell_left_out(const tx_run_info *r) { tell_lines(&r->note); }
+
+void tx_tell_unfinished(tx_gathered *g)
+{
+    tell_lines(&g->unfinished);
+    g->n_left_out += g->n_unfinished;
 }
 
 tx_status tx_gather(const char *dir, bool arrays, tx_gathered *out)
@@ -120,6 +128,9 @@ tx_status tx_gather(const char *dir, bool arrays, tx_gathered *out)
         } else if (is_a(path, S_IFREG)) {
             g.n_left_out++;
             fprintf(stderr, "taxon: left out: %s\n", tx_last_error());
+        } else {
+            tx_text_add(&g.unfinished, "%s: has no result.h5\n", f.folder[i]);
+            g.n_unfinished++;
         }
         free(path);
     }
@@ -139,6 +150,7 @@ void tx_gathered_free(tx_gathered *g)
 {
     for (int i = 0; i < g->n; i++) tx_run_info_free(&g->run[i]);
     free(g->run);
+    tx_text_free(&g->unfinished);
     *g = (tx_gathered){0};
 }
 
@@ -157,10 +169,15 @@ tx_status tx_check_collect(const char *dir)
 
 tx_status tx_collect(const char *dir, const tx_gathered *g)
 {
-    char *h5 = join(dir, compared[0]), *csv = join(dir, compared[1]);
+    char *h5 = join(dir, compared[0]), *csv = join(dir, compared[1]), *parts = join(dir, "compare.");
+    /* One after the other, so that what lies there half-written is of processes that were killed. */
+    int lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock >= 0 && flock(lock, LOCK_EX) == 0) tx_sweep(parts, ".part");
     tx_status s = tx_compare_write(h5, csv, g->n, g->run);
+    if (lock >= 0) close(lock);
     free(h5);
     free(csv);
+    free(parts);
     return s;
 }
 

@@ -19,6 +19,8 @@ typedef struct tx_gathered {
     int n;
     tx_run_info *run; /**< [n] sorted by (dataset, view, label, seed) */
     int n_left_out;   /**< damaged files, evaluations of other runs, unreadable folders: each named on standard error */
+    int n_unfinished;   /**< folders that hold files of a run but no result.h5 */
+    tx_text unfinished; /**< which, a line each */
 } tx_gathered;
 /** Every readable result.h5. `arrays`: with per-example log-likelihoods. TX_ENOINPUT when there is none at all. */
 tx_status tx_gather(const char *dir, bool arrays, tx_gathered *out);
@@ -31,12 +33,14 @@ tx_status tx_collect(const char *dir, const tx_gathered *g);
 /** The result.h5 that a user's argument names: the file, or the run's folder. TX_ENOINPUT. */
 tx_status tx_run_path(const char *arg, char path[TX_TEXT_MAX]);
 #define TX_LEFT_OUT_HELP                                                                                               \
-    "Exit code 0; 3 files that are damaged, or evaluate another run, were left out: each is named on standard "        \
-    "error;\n"                                                                                                         \
+    "Exit code 0; 3 files that are damaged, or evaluate another run, and runs without a result were left out: each\n"     \
+    "is named on standard error;\n"                                                                                     \
     "65 no result can be read; 66 there is none."
 
 /** What lies beside a run and was left out, on standard error. */
 void tx_tell_left_out(const tx_run_info *r);
+/** Names the unfinished runs on standard error and counts them as left out: for who expects all to be finished. */
+void tx_tell_unfinished(tx_gathered *g);
 /** TX_EDIVERGED (exit code 3) saying how many files were left out, else TX_OK. */
 tx_status tx_gathered_status(const tx_gathered *g);
 #endif

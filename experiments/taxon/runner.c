@@ -11,7 +11,6 @@
 #include "experiments/taxon/references.h"
 #include "experiments/taxon/samples.h"
 #include "experiments/taxon/signals.h"
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -296,30 +295,23 @@ static tx_status work(runner *r)
     return write_result(r, s);
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), k = strlen(end);
-    return n >= k && strcmp(s + n - k, end) == 0;
-}
-
 /* Removes what a killed process had not yet committed; with `all` everything that a former run left. */
 static void sweep(const char *folder, bool all)
 {
     static const char *const known[] = {"result.h5", "checkpoint.h5", "checkpoint.prev.h5", "samples.png",
                                         "metrics.jsonl"};
-    DIR *d = opendir(folder);
-    for (const struct dirent *e; d && (e = readdir(d));) {
-        bool gone = strncmp(e->d_name, "evaluation-", 11) == 0 && (all || ends_with(e->d_name, ".part"));
-        for (size_t i = 0; i < TX_LEN(known); i++) {
-            size_t n = strlen(known[i]);
-            if (strncmp(e->d_name, known[i], n) != 0) continue;
-            gone |= e->d_name[n] == '.' ? ends_with(e->d_name, ".part") : all && !e->d_name[n];
-        }
-        char *path = path_in(folder, e->d_name);
-        if (gone) unlink(path);
+    for (size_t i = 0; i < TX_LEN(known); i++) {
+        char *path = path_in(folder, known[i]);
+        tx_text parts = {0};
+        tx_text_add(&parts, "%s.", path);
+        tx_sweep(parts.s, ".part");
+        if (all) unlink(path);
+        tx_text_free(&parts);
         free(path);
     }
-    if (d) closedir(d);
+    char *evaluations = path_in(folder, "evaluation-");
+    tx_sweep(evaluations, all ? "" : ".part");
+    free(evaluations);
 }
 
 /* The process that has the lock of this folder, 0 where the system does not tell. */
@@ -435,6 +427,23 @@ static void clear(runner *r)
     char *text[] = {r->identity, r->result, r->metrics, r->picture, r->checkpoint[0], r->checkpoint[1]};
     for (size_t i = 0; i < TX_LEN(text); i++) free(text[i]);
     if (r->lock >= 0) close(r->lock);
+}
+
+void tx_runner_tidy(const char *folder)
+{
+    struct stat st;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char *log = path_in(folder, "log.txt");
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        for (int g = 0; g < TX_GENERATIONS; g++) {
+            char *path = path_in(folder, tx_checkpoint_name[g]);
+            unlink(path);
+            free(path);
+        }
+        if (stat(log, &st) == 0 && st.st_size == 0) unlink(log);
+    }
+    if (fd >= 0) close(fd);
+    free(log);
 }
 
 tx_status tx_runner_run(const tx_spec *spec, const tx_runner_options *o)

@@ -11,9 +11,13 @@ typedef struct tx_runner_options {
 } tx_runner_options;
 
 /** Progress goes to standard output, a JSON object a line: {"share": 0.25, "text": "epoch 5 of 20"}; also
- * {"note": "..."} of a damaged result.h5 or checkpoint.h5, which is set aside; notes of the data go to standard error. Leaves result.h5 (also when training diverges: TX_EDIVERGED), or checkpoint.h5 after a stop
- * signal (TX_ESTOPPED). One process a folder: a second one is TX_ESTOPPED. */
+ * {"note": "..."} of a damaged result.h5 or checkpoint.h5, which is set aside; notes of the data go to standard error.
+ * Leaves result.h5 (also when training diverges: TX_EDIVERGED), or checkpoint.h5 after a stop signal (TX_ESTOPPED). One
+ * process a folder: a second one is TX_ESTOPPED. */
 tx_status tx_runner_run(const tx_spec *spec, const tx_runner_options *o);
+
+/** Removes what the process that completed a run was killed before removing: its checkpoints, a log without words. */
+void tx_runner_tidy(const char *folder);
 
 /** The stream that the samples of a run with this seed come from. */
 tx_rng tx_sample_stream(int seed);

@@ -152,10 +152,10 @@ def planted(sweep, draw, value, failures):
     sweep.check(again.returncode == 3 and "diverged" in again.stderr, f"{what}: again: exit code {again.returncode}: {again.stderr}")
 
 
-def explosions(taxon, shim, base, name, failures):
+def explosions(taxon, shim, base, name, optimizers, failures):
     """Step sizes of 1e10: found where something is not finite, and finite where it is not found."""
     found = 0
-    for optimizer in ("sgd", "adam", "rmsprop", "adagrad"):
+    for optimizer in optimizers:
         sweep = Sweep(taxon, shim, base / optimizer, name, failures, f", learning_rate: 1e10, optimizer: {optimizer}")
         found += sweep.judge(sweep.run(), f"{optimizer} with steps of 1e10", must=False)
     return found
@@ -185,8 +185,8 @@ def data(taxon, base, failures):
             failures.check(good, f"{path.name}: exit code {p.returncode}: {p.stdout}{p.stderr}")
 
 
-def all_of(taxon, shim, places, models, optimizers=True):
-    failures, draw = tx.Failures(), random.Random(2385)
+def all_of(taxon, shim, places, models, optimizers, failures):
+    draw = random.Random(2385)
     with tempfile.TemporaryDirectory(prefix="taxon numbers ") as base, tempfile.TemporaryDirectory(prefix="taxon-") as shims:
         shim, base = shutil.copy(shim, shims), pathlib.Path(base)
         data(taxon, base / "data", failures)
@@ -195,13 +195,15 @@ def all_of(taxon, shim, places, models, optimizers=True):
             for i in range(places):
                 planted(sweep, draw, (math.nan, math.inf, -math.inf)[i % 3], failures)
             n = 0
-            if optimizers and name not in tx.CLOSED_FORM | {"mixture"}:
-                n = explosions(taxon, shim, base / f"{name} exploding", name, failures)
-            print(f"{name}: {places} planted, {n} of 4 explosions found", flush=True)
-    failures.end()
+            if name not in tx.CLOSED_FORM | {"mixture"}:
+                n = explosions(taxon, shim, base / f"{name} exploding", name, optimizers, failures)
+            print(f"{name}: {places} planted, {n} of {len(optimizers)} explosions found", flush=True)
 
 
 if __name__ == "__main__":
     if len(sys.argv) < 3:
         raise SystemExit("usage: diverge.py TAXON STOP.so [PLACES [MODEL ...]]")
-    all_of(os.path.realpath(sys.argv[1]), os.path.realpath(sys.argv[2]), int(sys.argv[3]) if sys.argv[3:] else 6, sys.argv[4:] or list(tx.MODELS))
+    found = tx.Failures()
+    all_of(os.path.realpath(sys.argv[1]), os.path.realpath(sys.argv[2]), int(sys.argv[3]) if sys.argv[3:] else 6,
+           sys.argv[4:] or list(tx.MODELS), ("sgd", "adam", "rmsprop", "adagrad"), found)
+    found.end()

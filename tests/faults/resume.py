@@ -103,8 +103,8 @@ class Model:
         return f"{self.name}: {len(self.seen)} points, {len({s for s in self.seen if s[2]})} inside an epoch"
 
 
-def quick(taxon, shim):
-    failures, draw = tx.Failures(), random.Random(2385)
+def quick(taxon, shim, failures):
+    draw = random.Random(2385)
     with tempfile.TemporaryDirectory(prefix="taxon resume ") as base, tempfile.TemporaryDirectory(prefix="taxon-") as shims:
         shim = shutil.copy(shim, shims)  # the list of what is preloaded is parted by blanks
         for i, name in enumerate(tx.MODELS):
@@ -117,7 +117,6 @@ def quick(taxon, shim):
             else:
                 m.hop("bytes", looks // 2)
             print(m.points(), flush=True)
-    failures.end()
 
 
 def main(taxon, shim, models):
