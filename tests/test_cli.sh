@@ -423,7 +423,12 @@ check "a diverged run has nothing to evaluate" 65 "the run diverged" -- evaluate
 for signal in TERM INT; do
     "$taxon" evaluate "$run" --estimator elbo --name stopped --progress none n_repeat=100000 >out.txt 2>err.txt &
     pid=$!
-    sleep 0.5
+    # A shell's background process ignores SIGINT until it has a handler of its own.
+    for _ in $(seq 1 1000); do
+        [ $((0x$(sed -n 's/^SigCgt:\s*//p' /proc/$pid/status) & 0x4002)) -eq $((0x4002)) ] && break
+        sleep 0.01
+    done
+    sleep 0.2
     kill -$signal $pid
     wait $pid
     if [ $? -eq 75 ]; then ok; else fail "evaluate: SIG$signal"; fi
