@@ -94,7 +94,7 @@ class Killer:
         log = self.folder / "log.txt"  # only with words: that it went on from the checkpoint before the last
         if log.exists() and "goes on from here" in log.read_text():
             log.unlink()
-        left = tx.leftovers(self.folder) + [q.name for q in (self.base / "out").iterdir() if q.name not in ("bars-raw", "compare.h5", "compare.csv")]
+        left = tx.leftovers(self.folder) + tx.leftovers(self.base / "out", ("bars-raw", "compare.h5", "compare.csv"))
         self.failures.check(not left, f"{what}: {left} is left")
 
 
@@ -107,7 +107,8 @@ def kills(taxon, shim, count, failures, shares=5):
             in_write = i % shares < 2
             inside += in_write
             k.once(k.in_write if in_write else k.at_time, draw)
-        print(f"{count} kills, {inside} in the writing of a checkpoint; {k.saved} went on from a checkpoint, at most {k.lost} epochs lost", flush=True)
+        print(f"{count} kills, {inside} in the writing of a checkpoint; {k.saved} went on from a checkpoint, "
+              f"at most {k.lost} epochs lost", flush=True)
 
 
 if __name__ == "__main__":

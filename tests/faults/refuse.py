@@ -58,12 +58,13 @@ class Stopped:
         self.failures.check(p.returncode == 0, f"{what}: exit code {p.returncode}: {p.stderr}")
         for path, data in zip(damaged, broken):
             aside = path.with_name(path.name + ".damaged")
-            if not self.failures.check(aside.exists() and aside.read_bytes() == data and path.name in p.stderr + log, f"{what}: {path.name} was taken in silence: {p.stderr}{log}"):
-                self.silent += 1
+            told = aside.exists() and aside.read_bytes() == data and path.name in p.stderr + log
+            self.silent += not self.failures.check(told, f"{what}: {path.name} was taken in silence: {p.stderr}{log}")
         if len(damaged) == 1:
-            self.failures.check("checkpoint.prev.h5: goes on from here" in p.stderr + log, f"{what}: does not say from where it goes on: {p.stderr}{log}")
-        result = self.folder / "result.h5"
-        self.failures.check(result.exists() and result.read_bytes() == self.m.uninterrupted("bytes"), f"{what}: other bytes than of a run that was never stopped")
+            told = "checkpoint.prev.h5: goes on from here" in p.stderr + log
+            self.failures.check(told, f"{what}: does not say from where it goes on: {p.stderr}{log}")
+        same = self.m.result("bytes", self.out) == self.m.uninterrupted("bytes")
+        self.failures.check(same, f"{what}: other bytes than of a run that was never stopped")
 
 
 def identity(s, what, pattern, text, named):
