@@ -53,12 +53,14 @@ class Bench:
         files = [p for p in folder.rglob("*") if p.is_file() and p.suffix in (".h5", ".csv", ".png", ".jsonl")]
         return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
-    def judge(self, what, folder, p, codes, message=""):
+    def judge(self, what, folder, p, codes, message="", signals=False):
         """Nothing of what a fault may leave; True where the command failed."""
         self.tried += 1
         check, told = self.failures.check, f"\n    {p.stderr.strip()[:300]}"
         check(p.returncode in codes, f"{what}: exit code {p.returncode}{told}")
         check(not p.returncode or p.stderr.strip(), f"{what}: no message")
+        inner = {int(code) for code in re.findall(r"exit code (\d+)", p.stderr)}
+        check(inner <= {65, 70, 71, 73, 74} and (signals or "ended by signal" not in p.stderr), f"{what}: within{told}")
         check(p.returncode in (0, 127) or re.search(message, p.stderr), f"{what}: no '{message}'{told}")
         check(not list(folder.rglob("*.part")), f"{what}: a .part is left{told}")
         for f in folder.rglob("*.h5"):
@@ -270,7 +272,7 @@ def crashes(b):
         os.kill(int(child), number)
         p.stdout, p.stderr = p.communicate(timeout=60)
         abort = number == signal.SIGABRT  # what a contract of ours does: a bug, exit code 70
-        b.judge(f"signal {number}", out, p, {3}, "seed-0: failed: exit code 70" if abort else f"seed-0: failed: ended by signal {number}")
+        b.judge(f"signal {number}", out, p, {3}, "seed-0: failed: exit code 70" if abort else f"seed-0: failed: ended by signal {number}", signals=True)
         b.failures.check((out / RUN).with_name("seed-1").joinpath("result.h5").exists(), f"signal {number}: the next run is missing")
         b.run(out, *several, check=0)
         b.failures.check(b.files(out) == self_made.setdefault("two", b.files(out)), f"signal {number}: other files afterwards")
