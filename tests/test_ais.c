@@ -605,6 +605,13 @@ static void test_sigma(void)
                       &e));
     CHECK_TEXT(e.evaluated_model, "G(z) + N(0, 0.8^2 I) (at the edge of the deviations tried)");
     tx_estimate_free(&e);
+    CHECK_OK(estimate("ais", m, &real_view,
+                      "{n_step: 2, n_chain: 3, sigma_min: 0.1, sigma_max: 0.2, n_sigma: 3, n_step_sigma: 30}", 3, 2,
+                      &e));
+    CHECK_TEXT(e.evaluated_model, "G(z) + N(0, 0.2^2 I) (at the edge of the deviations tried)");
+    CHECK_NEAR(setting(&e, "step_min"), setting(&e, "step_max"), 0); /* the only transition's */
+    CHECK_TRUE(setting(&e, "step_min") > 0);
+    tx_estimate_free(&e);
     double same = 0; /* noisy choices from a fine grid: one model for all seeds and for both estimators */
     for (int k = 0; k < 4; k++) {
         CHECK_OK(

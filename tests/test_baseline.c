@@ -782,6 +782,9 @@ static void test_bandwidth(void)
     CHECK_OK(tx_view_open(&s->view, &s->data, &c));
     chosen(s, "{}", 0.1, 1, 10, 250);
     chosen(s, "{n_bandwidth: 7, sigma_min: 0.02, sigma_max: 3, n_valid: 130}", 0.02, 3, 7, 130);
+    tx_model *m = fitted(&tx_model_kde, s, "{n_bandwidth: 1, sigma_min: 0.385, sigma_max: 3}");
+    CHECK_NEAR(weight(m, "scale")[0], 0.5 / (0.385 * 0.385), TOL);
+    tx_model_free(m);
     free_set(s);
     s = coins(400, 6);
     tx_view_close(&s->view);
@@ -789,7 +792,6 @@ static void test_bandwidth(void)
     s->data.split[TX_VALID].level = s->level + 120 * 6;
     CHECK_OK(tx_view_open(&s->view, &s->data, &c));
     chosen(s, "{}", 0.005, 0.5, 10, 250);
-    tx_model *m = NULL;
     CHECK_INT(try_model(&m, &tx_model_kde, s, "{bandwidth: 0.7}"), TX_ECONFIG);
     CHECK_HAS(tx_last_error(), "0.5 at most");
     CHECK_INT(try_model(&m, &tx_model_kde, s, "{flip_min: 0.2, flip_max: 0.1}"), TX_ECONFIG);

@@ -95,11 +95,15 @@ static void random_bits(tx_rng r, size_t n, real x[])
     for (size_t i = 0; i < n; i++) x[i] = tx_rng_uniform1(r, i) < 0.37;
 }
 
-/** place[j] of variable j from 1, as stored, or raster. */
+/** place[j] of variable j from 1, as stored, or raster: each place once. */
 static void places(const subject *s, size_t mask, size_t place[])
 {
-    for (size_t j = 0; j < s->space.dim; j++)
+    size_t sum = 0, d = s->space.dim;
+    for (size_t j = 0; j < d; j++) {
         place[j] = s->m->n_net > 1 ? (size_t)at(weight(s, 1, "place"), mask, j) : j + 1;
+        if (place[j] >= 1 && place[j] <= d) sum += (size_t)1 << (place[j] - 1);
+    }
+    CU_ASSERT(sum == ((size_t)1 << d) - 1);
 }
 
 /* ---- the formulas ---- */

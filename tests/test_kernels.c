@@ -524,6 +524,11 @@ static void test_folds(void)
         }
         tx_threads_set(1);
     }
+    enum { LONG = (1 << 21) + 7 }; /* more than as many tiles of the least size as there may be */
+    real *x = tx_alloc(LONG, sizeof *x);
+    for (size_t i = 0; i < LONG; i++) x[i] = (real)0.25 * (real)(i % 8);
+    CHECK_NEAR(tx_vec_sum(LONG, x), 7.0 * (LONG - 7) / 8 + 5.25, 0);
+    free(x);
     const real bad[] = {(real)NAN, (real)INFINITY, -(real)INFINITY};
     for (size_t i = 0; i < 3 * 70; i++) {
         real keep = A[i / 3];

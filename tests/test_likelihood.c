@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include "common/data/measure.h"
 #include "common/likelihood/estimator.h"
+#include "common/likelihood/pass.h"
 #include "common/likelihood/weights.h"
 #include "common/tensor/parallel.h"
 #include "tests/support/check.h"
@@ -81,6 +82,23 @@ static const tx_model_ops broken = {.name = "broken",
                                     .elbo = impossible_elbo,
                                     .sample = sample_nan};
 
+/* No number for one row of a pass, which is not its first. */
+static tx_var hole(tx_model *m, tx_tape *t, tx_var x)
+{
+    tx_tensor e = tx_tape_tensor(t, tx_rows(x->v), 1);
+    for (size_t i = 0; i < tx_len(e); i++) e.x[i] = i == 73 ? (real)NAN : 0;
+    return tx_add(t, log_prob(m, t, x), tx_leaf(t, e));
+}
+
+static const tx_model_ops holed = {.name = "holed",
+                                   .summary = "s",
+                                   .taxonomy_path = "test",
+                                   .spaces = TX_ON_REAL,
+                                   .options = none,
+                                   .build = build,
+                                   .log_prob = hole,
+                                   .sample = sample};
+
 /* Uniform on [0,1]^D as the view `shown` gives it: by the change of variables, its density there is |dx/dy|. */
 static const tx_view *shown;
 static const double *deviations(void) { return shown->moment + 3 * shown->space.dim; }
@@ -113,7 +131,7 @@ static const tx_model_ops flat = {.name = "flat",
                                   .build = build,
                                   .log_prob = flat_log_prob,
                                   .sample = flat_sample};
-const tx_model_ops *const tx_model_list[] = {&known, &generator, &broken, &flat, NULL};
+const tx_model_ops *const tx_model_list[] = {&known, &generator, &broken, &holed, &flat, NULL};
 
 enum { N = 400 };
 static tx_dataset data;
@@ -305,27 +323,38 @@ static void test_parzen(void)
 
 /* It is biased, by the divergence of the smoothed density from the true one: N(c, s^2 + sigma^2) against N(c, s^2). */
 static int told;
-static double share_told;
+static double share_told, first_told;
 static void hear(void *ctx, double share)
 {
     CHECK_TRUE(ctx == &told && share > share_told && share <= 1);
     share_told = share;
-    told++;
+    if (told++ == 0) first_told = share;
+}
+
+static void check_progress(const char *name, const char *settings, size_t n, int times, double first)
+{
+    tx_estimate e;
+    const tx_estimator_ops *o = tx_estimator_find(name);
+    void *config = tx_alloc(1, o->config_size + 1);
+    CHECK_OK(tx_test_options(o->options, config, settings));
+    told = 0, share_told = 0, first_told = 0;
+    double start = tx_now();
+    CHECK_OK(o->run(config, model, &view, TX_TEST, n, tx_rng_root(7), hear, &told, &e));
+    double seconds = tx_now() - start;
+    CHECK_INT(told, times);
+    CHECK_NEAR(first_told, first, 1e-15);
+    CHECK_NEAR(share_told, 1, 1e-15);
+    CHECK_TRUE(e.seconds > 0 && e.seconds <= seconds);
+    tx_estimate_free(&e);
+    free(config);
 }
 
 /* A progress that is told may end the process: while samples are drawn and while the bandwidth is chosen, too. */
-static void test_parzen_progress(void)
+static void test_progress(void)
 {
-    tx_estimate e;
-    const tx_estimator_ops *o = tx_estimator_find("parzen");
-    void *config = tx_alloc(1, o->config_size);
-    CHECK_OK(tx_test_options(o->options, config, "{n_sample: 1234, n_valid: 150}"));
-    told = 0, share_told = 0;
-    CHECK_OK(o->run(config, model, &view, TX_TEST, 99, tx_rng_root(7), hear, &told, &e));
-    CHECK_INT(told, 7 + 1 + 1);
-    CHECK_NEAR(share_told, 1, 0);
-    tx_estimate_free(&e);
-    free(config);
+    check_progress("parzen", "{n_sample: 1234, n_valid: 150}", 99, 7 + 1 + 1, 200.0 / (1234 + 150 + 99));
+    check_progress("exact", "{}", 0, 2, 200.0 / N);
+    check_progress("elbo", "{n_repeat: 4}", 250, 8, 200.0 / 250 / 4);
 }
 
 static void test_parzen_bias(void)
@@ -414,6 +443,12 @@ static void test_not_finite(void)
         CHECK_HAS(tx_last_error(), says[i]);
         tx_estimate_free(&e);
     }
+    tx_model_free(m);
+    double value[N];
+    CHECK_OK(tx_model_new(&m, &holed, NULL, &view.space, 1));
+    CHECK_INT(tx_score_rows(m, &view, TX_TEST, N, TX_SCORE_LOG_PROB, tx_rng_root(1), NULL, NULL, value, NULL),
+              TX_EDIVERGED);
+    CHECK_TRUE(strncmp(tx_last_error(), "the log-likelihood of test row 73", 33) == 0);
     tx_model_free(m);
 }
 
@@ -538,7 +573,7 @@ int main(void)
         {"exact is the model's log-likelihood", test_exact},
         {"elbo: expectation, errors, coverage", test_elbo},
         {"parzen by its definition, bandwidth from valid", test_parzen},
-        {"parzen tells its progress", test_parzen_progress},
+        {"progress is told", test_progress},
         {"parzen is biased by its smoothing", test_parzen_bias},
         {"parzen's errors are those of repeats", test_parzen_error},
         {"Parzen kernels at means", test_parzen_means},

@@ -602,6 +602,8 @@ static void memory_is_kept(void)
     CHECK_INT(tx_tape_nodes(t), nodes);
     CHECK_INT(tx_tape_resets(t), 12);
     CHECK_TRUE(nodes > 400 && after_two > 1);
+    tx_tape_tensor(t, 1000, 1000); /* no node, but memory */
+    CHECK_INT(tx_tape_growths(t), after_two + 1);
     for (int k = 0; k < 7; k++) free(v[k].x);
     tx_tape_free(t);
 }
