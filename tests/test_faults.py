@@ -8,6 +8,7 @@ thousands, fail by steps that grow by the factor STEP (1.5); with 1 each one of 
 import concurrent.futures
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -76,6 +77,9 @@ class Case:
         wrong = []
         if p.returncode not in codes:
             wrong.append(f"exit code {p.returncode}")
+        inner = re.findall(r"exit code (\d+)", p.stderr)
+        if "ended by signal" in p.stderr or not {int(code) for code in inner} <= codes:
+            wrong.append("a process within ends by another code or by a signal")
         if p.returncode and not p.stderr.strip():
             wrong.append("no message")
         if p.returncode == 71 and p.stderr.count("\n") != 1:
