@@ -6,11 +6,11 @@
     tests/mutation/mutate.py --seed 1 --report        what was caught, by kind, and the survivors as differences
 
 A mutant is one mechanical error (KINDS) in a .c file of FOLDERS: in code, not in option tables, messages, contracts, comments and
-declarations of types. Its place in the draw is the hash of the seed, the file and the change, so that an edit elsewhere
-moves no mutant; the kinds take turns. It is compiled like the commit's file in the double build, with warnings as errors, and linked before
-the libraries; what does not compile, or compiles to the same object, is drawn again and counted. The programs of TESTS judge, until
-one fails, crashes or takes two and a half times its time. A line a mutant in SEED.jsonl of the build folder; a later line of a mutant wins.
-equivalent.tsv names the mutants that change no number anyone can see, and why."""
+declarations of types. Its place in the draw is the hash of the seed, the file and the change, so that an edit elsewhere moves no
+mutant; the kinds take turns. It is compiled like the file of the double build, with warnings as errors, and linked before the
+libraries; what does not compile, or compiles to the same object, is drawn again and counted. The programs of TESTS judge, until a
+check fails, one crashes or takes two and a half times its seconds of CPU. A line a mutant in SEED.jsonl of the build folder; a later
+line of a mutant wins. equivalent.tsv names the mutants that change no number anyone can see, and why."""
 import argparse
 import hashlib
 import io
@@ -23,6 +23,7 @@ import shlex
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -285,16 +286,21 @@ class Bench:
                                (resource.RLIMIT_CORE, 0)):
                 resource.setrlimit(what, (most, most))
         _, models, tests = (words + "::").split(":")[:3]
-        env = dict(os.environ, TMPDIR=str(self.out), TAXON_MODELS=models, TAXON_TESTS=tests)
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        try:
-            p = subprocess.run([path], env=env, cwd=self.out, preexec_fn=limits, timeout=30 * limit, stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace")
-            end = "" if p.returncode == 0 else f"signal {-p.returncode}" if p.returncode < 0 else "failed"
-            failed = [t.split(" ...")[0] for t in p.stdout.split("Test: ") if "FAILED" in t]
-            end += f": {failed[0]}" if failed and end == "failed" else ""
-        except subprocess.TimeoutExpired:
-            end = "hangs"
+        env = dict(os.environ, TMPDIR=str(self.out), TAXON_MODELS=models, TAXON_TESTS=tests, OMP_WAIT_POLICY="passive")
+        before, test, end = resource.getrusage(resource.RUSAGE_CHILDREN), "", ""
+        p = subprocess.Popen(["stdbuf", "-oL", path], env=env, cwd=self.out, preexec_fn=limits, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace")
+        clock = threading.Timer(400 * limit, p.kill)  # the machine may be busy: what counts is CPU
+        clock.start()
+        for line in p.stdout:
+            name = re.search(r"Test: (.*?) \.\.\.", line)
+            test = name[1] if name else test
+            if "FAILED" in line or re.match(r"\s+\S+/test_\w+\.c:\d+: ", line):  # CUnit's word for a test, or a check's own
+                end = f"failed: {test}"
+                p.kill()
+        clock.cancel()
+        if p.wait() and not end:
+            end = f"too long: {test}" if p.returncode == -9 else f"signal {-p.returncode}: {test}" if p.returncode < 0 else "failed"
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return end, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
