@@ -77,7 +77,7 @@ static tx_status collect(const char *path, const char *group, collection *c)
     tx_h5 *f;
     TX_TRY(tx_h5_open(&f, path, NULL));
     if (tx_h5_has(f, group)) tx_h5_walk(f, group, keep, c);
-    qsort(c->v, c->n, sizeof *c->v, by_order);
+    if (c->n) qsort(c->v, c->n, sizeof *c->v, by_order);
     return tx_h5_close(f);
 }
 
