@@ -16,7 +16,7 @@ with tempfile.TemporaryDirectory() as scratch:
         for line in p.stdout.splitlines():
             for f in json.loads(line)["files"]:
                 path = (root / f["file"]).resolve()
-                if path.suffix == ".c" and root in path.parents and build not in path.parents:
+                if path.is_file() and path.suffix == ".c" and root in path.parents and build not in path.parents:
                     for at in f["lines"]:
                         count[path.relative_to(root)][at["line_number"]] += at["count"]
 
