@@ -280,6 +280,13 @@ static tx_status fill_slots(state *s)
     return TX_OK;
 }
 
+/* Milliseconds, no more than until the time limit. */
+static int moment(const state *s)
+{
+    double left = s->deadline > 0 ? 1000 * (s->deadline - tx_now()) : POLL_MS;
+    return left > 0 && left < POLL_MS ? (int)left + 1 : POLL_MS;
+}
+
 /* Wait a moment for any child to say something; the number of children. */
 static int attend(state *s)
 {
@@ -292,7 +299,7 @@ static int attend(state *s)
             fd[n++] = (struct pollfd){.fd = s->slot[i].fd, .events = POLLIN};
         }
     if (n == 0) return 0;
-    if (poll(fd, n, POLL_MS) > 0)
+    if (poll(fd, n, moment(s)) > 0)
         for (nfds_t i = 0; i < n; i++)
             if (fd[i].revents && !listen_to(s, who[i])) end(s, who[i]);
     return (int)n;

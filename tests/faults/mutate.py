@@ -20,8 +20,8 @@ models: [{model: vae, latent: 2, hidden: [4]}, {model: independent}]
 evaluate: {estimators: [elbo], n_sample: 4}
 """
 STOPPED = """seeds: [0]
-datasets: [{name: bars, n_train: 60, n_valid: 20, n_test: 20}]
-train: {epochs: 1500, batch: 20, valid_every: 100}
+datasets: [{name: bars, n_train: 600, n_valid: 20, n_test: 20}]
+train: {epochs: 1200, batch: 20, valid_every: 100}
 models: [{model: vae, latent: 2, hidden: [4]}]
 evaluate: {estimators: [elbo], n_sample: 4}
 """
