@@ -82,11 +82,13 @@ static const tx_model_ops broken = {.name = "broken",
                                     .elbo = impossible_elbo,
                                     .sample = sample_nan};
 
-/* No number for one row of a pass, which is not its first. */
+/* No number for one row of the second pass, which is not its first. */
+static int n_pass;
 static tx_var hole(tx_model *m, tx_tape *t, tx_var x)
 {
+    bool second = n_pass++ == 1;
     tx_tensor e = tx_tape_tensor(t, tx_rows(x->v), 1);
-    for (size_t i = 0; i < tx_len(e); i++) e.x[i] = i == 73 ? (real)NAN : 0;
+    for (size_t i = 0; i < tx_len(e); i++) e.x[i] = second && i == 73 ? (real)NAN : 0;
     return tx_add(t, log_prob(m, t, x), tx_leaf(t, e));
 }
 
@@ -448,7 +450,7 @@ static void test_not_finite(void)
     CHECK_OK(tx_model_new(&m, &holed, NULL, &view.space, 1));
     CHECK_INT(tx_score_rows(m, &view, TX_TEST, N, TX_SCORE_LOG_PROB, tx_rng_root(1), NULL, NULL, value, NULL),
               TX_EDIVERGED);
-    CHECK_TRUE(strncmp(tx_last_error(), "the log-likelihood of test row 73", 33) == 0);
+    CHECK_TRUE(strncmp(tx_last_error(), "the log-likelihood of test row 273", 34) == 0);
     tx_model_free(m);
 }
 
