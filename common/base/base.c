@@ -107,6 +107,11 @@ void *tx_realloc(void *old, size_t old_count, size_t new_count, size_t size)
     return p;
 }
 
+void *tx_grow(void *array, size_t n, size_t size)
+{
+    return (n & (n - 1)) == 0 ? tx_realloc(array, n, n ? 2 * n : 1, size) : array;
+}
+
 char *tx_strdup(const char *s)
 {
     size_t n = strlen(s) + 1;

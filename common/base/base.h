@@ -55,6 +55,8 @@ _Noreturn void tx_die(const char *file, int line, const char *cond, const char *
  *  out it prints one line and ends the process with exit code 71. count = 0 gives a valid pointer. */
 void *tx_alloc(size_t count, size_t size);
 void *tx_realloc(void *old, size_t old_count, size_t new_count, size_t size); /**< same promises; new tail zeroed */
+/** Room for one member more after `n`, for arrays that grow member by member: doubles at powers of two. Same promises. */
+void *tx_grow(void *array, size_t n, size_t size);
 char *tx_strdup(const char *s);                                              /**< same promises */
 
 /** What tx_alloc does when memory is out, for libraries that tell it by NULL: one line with `what`, exit code 71. */

@@ -78,11 +78,11 @@ void tx_yaml_free(tx_yaml *y)
     free(y);
 }
 
-/* Room for one child more; the array doubles at powers of two. */
+/* One child more. */
 static tx_yaml *add_child(tx_yaml *y)
 {
     size_t n = (size_t)y->n;
-    if ((n & (n - 1)) == 0) y->child = tx_realloc(y->child, n, n ? 2 * n : 1, sizeof *y->child);
+    y->child = tx_grow(y->child, n, sizeof *y->child);
     return &y->child[y->n++];
 }
 

@@ -18,7 +18,7 @@ typedef struct kept {
 } kept;
 
 typedef struct collection {
-    size_t n, room;
+    size_t n;
     kept *v;
 } collection;
 
@@ -56,10 +56,7 @@ static void keep(void *ctx, const tx_h5_item *item)
     bool of_dimension = item->attribute &&
                         (strcmp(item->attribute, "NAME") == 0 || strcmp(item->attribute, "CLASS") == 0);
     if (of_dimension || (item->has_value && !item->data)) return;
-    if (c->n == c->room) {
-        c->v = tx_realloc(c->v, c->room, c->room ? 2 * c->room : 64, sizeof *c->v);
-        c->room = c->room ? 2 * c->room : 64;
-    }
+    c->v = tx_grow(c->v, c->n, sizeof *c->v);
     tx_text name = {0};
     tx_text_add(&name, "%s%s%s", item->path, item->attribute ? "@" : "", item->attribute ? item->attribute : "");
     c->v[c->n++] = (kept){order_of(item->path), name.s, *item, copy_of(item)};

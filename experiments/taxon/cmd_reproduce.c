@@ -7,7 +7,6 @@
 #include "experiments/taxon/print.h"
 #include "experiments/taxon/schedule.h"
 #include "experiments/taxon/stored.h"
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,14 +38,9 @@ static tx_status choose_folder(const tx_args *a, request *q)
 
 static void remove_folder(const char *folder)
 {
-    DIR *d = opendir(folder);
-    for (const struct dirent *e; d && (e = readdir(d));) {
-        tx_text path = {0};
-        tx_text_add(&path, "%s/%s", folder, e->d_name);
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) unlink(path.s);
-        tx_text_free(&path);
-    }
-    if (d) closedir(d);
+    char all[TX_TEXT_MAX + 1];
+    snprintf(all, sizeof all, "%s/", folder);
+    tx_sweep(all, "");
     rmdir(folder);
 }
 

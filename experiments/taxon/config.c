@@ -116,12 +116,6 @@ static tx_status expand(tx_comparison *c, const tx_yaml *entry, const tx_yaml *a
     return TX_OK;
 }
 
-/* Room for one member more after `n`; the array doubles at powers of two. */
-static void *room(void *array, size_t n, size_t size)
-{
-    return (n & (n - 1)) == 0 ? tx_realloc(array, n, n ? 2 * n : 1, size) : array;
-}
-
 static tx_status use_data(tx_comparison *c, const tx_yaml *entry, const tx_yaml *at, const char *suffix, void *ctx)
 {
     (void)suffix, (void)ctx;
@@ -129,7 +123,7 @@ static tx_status use_data(tx_comparison *c, const tx_yaml *entry, const tx_yaml 
     TX_TRY(tx_data_spec_parse(&spec, entry, c->origin));
     if (c->n_data == MAX_VARIANTS) return tx_yaml_fail(at, c->origin, "more than %d data sets", MAX_VARIANTS);
     size_t n = (size_t)c->n_data++;
-    c->data = room(c->data, n, sizeof *c->data);
+    c->data = tx_grow(c->data, n, sizeof *c->data);
     c->data[n].spec = spec;
     c->data[n].at = at;
     return TX_OK;
@@ -196,7 +190,7 @@ static tx_status use_train(tx_comparison *c, const tx_yaml *train, const tx_yaml
     spec.config = tx_alloc(1, spec.ops->config_size);
     if (spec.ops->config_size) memcpy(spec.config, v->spec.config, spec.ops->config_size);
     size_t n = (size_t)c->n_model++;
-    c->model = room(c->model, n, sizeof *c->model);
+    c->model = tx_grow(c->model, n, sizeof *c->model);
     c->model[n].spec = spec;
     c->model[n].at = at;
     return TX_OK;

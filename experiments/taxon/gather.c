@@ -42,7 +42,7 @@ static bool holds_run(const char *folder)
 static void add(tx_found *f, const char *folder)
 {
     size_t n = (size_t)f->n++;
-    if ((n & (n - 1)) == 0) f->folder = tx_realloc(f->folder, n, n ? 2 * n : 1, sizeof *f->folder);
+    f->folder = tx_grow(f->folder, n, sizeof *f->folder);
     f->folder[n] = tx_strdup(folder);
 }
 

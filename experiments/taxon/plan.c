@@ -100,8 +100,7 @@ static void note_unfit(tx_plan *p, const scene *e, const tx_estimator_ops *estim
 static tx_job *add_job(tx_plan *p)
 {
     size_t n = (size_t)p->n++;
-    /* The number of runs is not known before; doubling keeps the copying linear. */
-    if ((n & (n - 1)) == 0) p->job = tx_realloc(p->job, n, n ? 2 * n : 1, sizeof *p->job);
+    p->job = tx_grow(p->job, n, sizeof *p->job);
     return &p->job[n];
 }
 

@@ -112,8 +112,4 @@ def kills(taxon, shim, count, failures, shares=5):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
-        raise SystemExit("usage: kill.py TAXON STOP.so [COUNT]")
-    found = tx.Failures()
-    kills(os.path.realpath(sys.argv[1]), os.path.realpath(sys.argv[2]), int(sys.argv[3]) if sys.argv[3:] else 200, found)
-    found.end()
+    tx.with_shim(kills, __doc__.splitlines()[0], 200)

@@ -4,7 +4,6 @@
 COUNT times each of nine changes. Another config, model, data set, version or precision, another schema version: refused with the
 difference named, and left as it was. Cut or with a drawn bit flipped: set aside, and the run goes on from the checkpoint before
 the last, or from the start where both are damaged, to the bytes of a run that was never stopped. None is taken in silence."""
-import os
 import pathlib
 import random
 import re
@@ -149,8 +148,4 @@ def refusals(taxon, shim, count, failures):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
-        raise SystemExit("usage: refuse.py TAXON STOP.so [COUNT]")
-    found = tx.Failures()
-    refusals(os.path.realpath(sys.argv[1]), os.path.realpath(sys.argv[2]), int(sys.argv[3]) if sys.argv[3:] else 50, found)
-    found.end()
+    tx.with_shim(refusals, __doc__.splitlines()[0], 50)

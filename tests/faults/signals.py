@@ -81,8 +81,4 @@ def signals(taxon, shim, count, failures):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
-        raise SystemExit("usage: signals.py TAXON STOP.so [COUNT]")
-    found = tx.Failures()
-    signals(os.path.realpath(sys.argv[1]), os.path.realpath(sys.argv[2]), int(sys.argv[3]) if sys.argv[3:] else 20, found)
-    found.end()
+    tx.with_shim(signals, __doc__.splitlines()[0], 20)

@@ -170,3 +170,12 @@ def campaign(check, usage):
         check(os.path.realpath(sys.argv[1]), meter, result, pathlib.Path(folder), count, seed)
         meter.close()
     result.end()
+
+
+def with_shim(check, usage, count):
+    """The same of TAXON STOP.so [COUNT], and check(program, shim, count, failures)."""
+    if not 3 <= len(sys.argv) <= 4:
+        raise SystemExit(usage)
+    result = Failures()
+    check(os.path.realpath(sys.argv[1]), os.path.realpath(sys.argv[2]), int(sys.argv[3]) if sys.argv[3:] else count, result)
+    result.end()
