@@ -4,6 +4,7 @@
 COUNT times each of nine changes. Another config, model, data set, version or precision, another schema version: refused with the
 difference named, and left as it was. Cut or with a drawn bit flipped: set aside, and the run goes on from the checkpoint before
 the last, or from the start where both are damaged, to the bytes of a run that was never stopped. None is taken in silence."""
+import os
 import pathlib
 import random
 import re
