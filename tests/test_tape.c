@@ -446,6 +446,22 @@ static void check_gradient(const op_case *c, size_t n, size_t d, int order)
     finish(&r);
 }
 
+/** A gradient that is wanted alone is that of all together. */
+static void check_alone(const op_case *c, size_t n, size_t d)
+{
+    trial r = prepare(c, n, d);
+    tx_var in[MAX_IN], all[MAX_IN], one, y = record(&r, in), dy = tx_leaf(r.t, r.value[r.n_in]);
+    tx_vjp(r.t, y, dy, in, r.n_in, all);
+    for (int j = 0; j < r.n_in; j++) {
+        tx_vjp(r.t, y, dy, &in[j], 1, &one);
+        bool same = tx_shape_equal(one->v.shape, all[j]->v.shape) &&
+                    memcmp(one->v.x, all[j]->v.x, tx_len(one->v) * sizeof(real)) == 0;
+        if (!same) printf("\n  %s at [%zu,%zu]: input %d alone differs", c->name, n, d, j);
+        CU_ASSERT(same);
+    }
+    finish(&r);
+}
+
 static void values(void)
 {
     static const size_t size[][2] = {{1, 1}, {1, 7}, {7, 1}, {7, 5}, {64, 65}, {65, 64}};
@@ -459,6 +475,11 @@ static void gradients(int order)
     for (size_t i = 0; i < TX_LEN(cases); i++)
         for (size_t s = 0; s < TX_LEN(size) && order <= cases[i].times; s++)
             check_gradient(&cases[i], size[s][0], size[s][1], order);
+}
+
+static void gradients_alone(void)
+{
+    for (size_t i = 0; i < TX_LEN(cases); i++) check_alone(&cases[i], 3, 5);
 }
 
 static void first_gradients(void) { gradients(1); }
@@ -724,6 +745,7 @@ int main(void)
         {"values of all ops", values},
         {"gradients of all ops", first_gradients},
         {"gradients of gradients", second_gradients},
+        {"gradients wanted alone", gradients_alone},
         {"zero where independent", independent_is_zero},
         {"a value used twice", reuse_adds_up},
         {"gradients for inner variables", inner_variables},

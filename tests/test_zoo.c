@@ -581,6 +581,14 @@ static void vae_start(void)
         tx_tensor w = weight(m->net[1], "layer_w2");
         memset(w.x, 0, tx_len(w) * sizeof(real));
         tx_model_sample(m, t, tx_rng_root(4), 0, 1, true, x);
+        real z[2 * 2] = {(real)0.3, (real)-1.2, (real)0.7, (real)0.1};
+        tx_model_bind(m, t);
+        tx_var y = tx_model_vae.generate(m, t, tx_leaf(t, tx_matrix(z, 2, 2)));
+        CU_ASSERT_FATAL(tx_rows(y->v) == 2 && tx_cols(y->v) == D);
+        for (size_t i = 0; i < 2 * D; i++) {
+            double v = (double)y->v.x[i];
+            CHECK_NEAR(space->levels || space->upper == 1 ? 1 / (1 + exp(-v)) : v, mean_of_data[i % D], 1e-5);
+        }
         const real *lv = c % 2 ? weight(m->net[1], "layer_b2").x + D : weight(m->net[1], "log_variance").x;
         for (size_t j = 0; j < D; j++) {
             CHECK_NEAR(x[j], mean_of_data[j], 1e-5);

@@ -34,7 +34,7 @@ BITS = "sums,gradients,biject,bounds,resumed,saved,batch"
 TESTS = [
     ("common/tensor/rng.c", "rng kernels"),
     ("common/tensor/(optim|params|layers)", f"optim tape model contract:nice:{BITS}"),
-    ("common/tensor/staircase", "staircase fvbn"),
+    ("common/tensor/staircase", "staircase optim fvbn"),
     ("common/tensor/distance", "baseline likelihood"),
     ("common/tensor/(tape|ops)", "tape zoo optim staircase baseline"),
     ("common/tensor/", "kernels rng tape optim staircase baseline"),
@@ -44,9 +44,9 @@ TESTS = [
     ("common/likelihood/", "likelihood iwae truth"),
     ("models/baseline/(chow_liu|gaussian|independent|kde|mixture)", r"baseline zoo contract:\1:integrals," + BITS),
     ("models/baseline/", "baseline zoo"),
-    ("models/fvbn/made_mog", f"fvbn contract:made_mog:{BITS}"),
-    ("models/fvbn/", f"fvbn ensemble contract:fvbn,made,nade:{BITS},threads"),
-    (r"models/(\w+)/", r"zoo contract:\1:integrals," + BITS),
+    ("models/fvbn/made_mog", f"fvbn start contract:made_mog:{BITS}"),
+    ("models/fvbn/", f"fvbn start ensemble contract:fvbn,made,nade:{BITS},threads"),
+    (r"models/(\w+)/", r"zoo start contract:\1:integrals," + BITS),
     ("", "zoo contract:gaussian"),
 ]
 
