@@ -12,7 +12,7 @@ static const bool is_double = sizeof(real) == sizeof(double);
 static const double TOL = sizeof(real) == 8 ? 1e-11 : 1e-5;
 
 /* ---- data in memory, the same rows in every split ---- */
-enum { MAX_ROWS = 3000, MAX_DIM = 8 };
+enum { MAX_ROWS = 5000, MAX_DIM = 8 };
 typedef struct set {
     tx_dataset data;
     tx_view view;
