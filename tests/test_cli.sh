@@ -70,6 +70,7 @@ check "bad number" 64 "from 1 to" -- run tiny.yaml --jobs 0
 check "bad shard" 64 "1 <= K <= N" -- run tiny.yaml --shard 3/2
 check "bad time" 64 "such as 90s" -- run tiny.yaml --max-time soon
 check "bad progress" 64 "auto, bar, plain" -- run tiny.yaml --out p --progress dots
+check "bad progress of a dry run" 64 "auto, bar, plain" -- run tiny.yaml --dry-run --progress dots
 check "bad format" 78 "unknown key" -- run tiny.yaml --out p trian.epochs=3
 check "bad override" 64 "" -- run tiny.yaml --out p epochs
 check "help" 0 -- --help

@@ -28,6 +28,7 @@ WRITES = [("write", ENOSPC), ("write", EIO), ("fsync", EIO), ("close", EIO), ("o
           ("mkdir", EROFS), ("unlink", EIO)]
 READS = [("read", EIO), ("open", EMFILE), ("close", EIO), ("opendir", EMFILE), ("scandir", EACCES), ("fopen", EMFILE)]
 PROCESSES = [("pipe2", EMFILE), ("posix_spawn", EAGAIN)]
+READER = [("pipe2", EMFILE), ("fork", EAGAIN), ("flock", ENOLCK)]
 HARMLESS = [("write", "half"), ("write", EINTR), ("read", "half"), ("read", EINTR), ("flock", ENOLCK)]
 MEMORY = [("posix_memalign", ENOMEM), ("malloc", ENOMEM)]
 CODES = {0, 3, 65, 66, 71, 73, 74}
@@ -142,12 +143,13 @@ def cases_of(taxon, shim, base):
         (case("table", copy, "table", "DIR"), READS[:-1]),
         (case("status", copy, "status", "DIR"), READS),
         (case("data", numbers, "data", "check", "DIR/numbers.csv"), READS[:2]),
+        (case("foreign", copy, "data", "check", f"DIR/{RUN}/result.h5#parameters/encoder/layer_w0"), READER),
     ]
 
 
 def attack(case, calls, step):
     case.sweep(calls, CODES)
-    case.sweep(HARMLESS, {0}, required=False)
+    case.sweep([call for call in HARMLESS if call not in calls], {0}, required=False)
     case.sweep(MEMORY, CODES, step)
     print(f"{case.name}: {case.count} faults", flush=True)
 

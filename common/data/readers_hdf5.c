@@ -147,7 +147,11 @@ static tx_status find_set(const request *q, hid_t file, answer *a, hid_t *out, s
     char name[TX_TEXT_MAX];
     tx_table ignored;
     hsize_t dims[H5S_MAX_RANK] = {0};
-    if (file < 0) return tx_fail(TX_EDATA, "%s: HDF5 cannot open it: cut, damaged, or being written", q->file);
+    if (file < 0)
+        return tx_fail(TX_EDATA,
+                       "%s: HDF5 cannot open it: cut, damaged, being written, or on a disk without locks (then set "
+                       "HDF5_USE_FILE_LOCKING=FALSE)",
+                       q->file);
     if (q->inner)
         tx_copy_text(name, sizeof name, q->inner);
     else

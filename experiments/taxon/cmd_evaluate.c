@@ -99,7 +99,7 @@ static tx_status read_request(const tx_args *a, request *q)
     TX_TRY(read_split(a, q));
     TX_TRY(tx_args_int(a, "examples", 1, INT_MAX, 0, &q->n_example));
     TX_TRY(tx_args_int(a, "threads", 1, MAX_THREADS, tx_cores(), &q->threads));
-    TX_TRY(tx_progress_new(&q->progress, tx_args_text(a, "progress", "auto"), 0));
+    TX_TRY(tx_progress_new(&q->progress, tx_args_text(a, "progress", "auto")));
     return read_options(a, q);
 }
 

@@ -158,7 +158,8 @@ static int run(const tx_args *a)
     tx_stored *s = NULL;
     TX_TRY(tx_args_int(a, "threads", 1, MAX_THREADS, tx_cores(), &q.schedule.threads));
     q.schedule.fresh = tx_args_on(a, "fresh");
-    TX_TRY(tx_progress_new(&q.progress, tx_args_text(a, "progress", "auto"), 1));
+    TX_TRY(tx_progress_new(&q.progress, tx_args_text(a, "progress", "auto")));
+    tx_progress_begin(q.progress, 1);
     tx_threads_set(1);
     int code = tx_stored_open(&s, a->v[0]);
     if (!code) code = reproduce(a, s, &q);

@@ -16,6 +16,7 @@ typedef struct request {
     tx_comparison comparison;
     tx_plan plan;
     tx_schedule_options schedule;
+    tx_progress *progress; /* until the table is printed */
     char out[TX_TEXT_MAX];
     int shard, shards;
 } request;
@@ -75,17 +76,17 @@ static void print_plan(const tx_plan *p)
     }
 }
 
-static void tell_notes(tx_progress *progress, const request *q)
+static void tell_notes(const request *q)
 {
     char *note = tx_strdup(q->plan.note.s ? q->plan.note.s : "");
     for (char *line = note, *rest = NULL; (line = strtok_r(line, "\n", &rest)); line = NULL)
-        tx_progress_line(progress, "%s", line);
+        tx_progress_line(q->progress, "%s", line);
     free(note);
     int n = count(&q->plan, TX_JOB_NEW) + count(&q->plan, TX_JOB_RESUME);
     int refused = count(&q->plan, TX_JOB_REFUSED);
     char told[32] = "";
     if (refused) snprintf(told, sizeof told, ", %d refused", refused);
-    tx_progress_line(progress, "results in %s: %d run%s to do, %d kept%s; %d at a time, %d thread%s each", q->out, n,
+    tx_progress_line(q->progress, "results in %s: %d run%s to do, %d kept%s; %d at a time, %d thread%s each", q->out, n,
                      tx_plural(n), count(&q->plan, TX_JOB_KEPT) + count(&q->plan, TX_JOB_KEPT_DIVERGED), told,
                      q->schedule.jobs, q->schedule.threads, tx_plural(q->schedule.threads));
 }
@@ -129,17 +130,17 @@ static tx_status judge(const request *q, const char *left_out)
                    *left_out ? "; " : "", left_out);
 }
 
-static int train_all(request *q, const char *mode)
+static int train_all(request *q)
 {
-    tx_progress *progress = NULL;
     bool interrupted = false;
     share_cores(q);
     for (int i = 0; i < q->plan.n; i++)
         if (q->plan.job[i].state == TX_JOB_KEPT) tx_runner_tidy(q->plan.job[i].folder);
-    TX_TRY(tx_progress_new(&progress, mode, count(&q->plan, TX_JOB_NEW) + count(&q->plan, TX_JOB_RESUME)));
-    tell_notes(progress, q);
-    tx_status s = tx_schedule_runs(&q->plan, &q->schedule, progress, &interrupted);
-    tx_progress_free(progress);
+    tx_progress_begin(q->progress, count(&q->plan, TX_JOB_NEW) + count(&q->plan, TX_JOB_RESUME));
+    tell_notes(q);
+    tx_status s = tx_schedule_runs(&q->plan, &q->schedule, q->progress, &interrupted);
+    tx_progress_free(q->progress);
+    q->progress = NULL;
     if (interrupted) {
         tx_fail(TX_ESTOPPED, "interrupted; run the same command again to go on");
         return TX_EXIT_INTERRUPT;
@@ -157,7 +158,7 @@ static int train_all(request *q, const char *mode)
 
 static int work(const tx_args *a, request *q)
 {
-    const char *mode = tx_args_text(a, "progress", "auto"), *out = tx_args_text(a, "out", NULL);
+    const char *out = tx_args_text(a, "out", NULL);
     int n = snprintf(q->out, sizeof q->out, "%s%s", out ? out : "results/", out ? "" : q->comparison.experiment);
     if (n >= (int)sizeof q->out || n == 0)
         return tx_fail(TX_EUSAGE, "run: --out: expected a folder, whose path has 1 to %d bytes; found one of %d",
@@ -169,7 +170,7 @@ static int work(const tx_args *a, request *q)
     TX_TRY(tx_plan_make(&q->plan, &q->comparison, q->out));
     if (!q->schedule.fresh) TX_TRY(tx_plan_look(&q->plan));
     tx_plan_shard(&q->plan, q->shard, q->shards);
-    if (!dry) return train_all(q, mode);
+    if (!dry) return train_all(q);
     print_plan(&q->plan);
     return TX_OK;
 }
@@ -179,7 +180,9 @@ static int run(const tx_args *a)
     request q = {.shard = 1, .shards = 1};
     TX_TRY(read_flags(a, &q));
     TX_TRY(tx_comparison_read(&q.comparison, a->v[0], a->v + 1, a->n - 1));
-    int code = work(a, &q);
+    int code = tx_progress_new(&q.progress, tx_args_text(a, "progress", "auto"));
+    if (!code) code = work(a, &q);
+    tx_progress_free(q.progress);
     tx_plan_free(&q.plan);
     tx_comparison_free(&q.comparison);
     return code;

@@ -17,7 +17,7 @@ struct tx_progress {
     double start, last;
 };
 
-tx_status tx_progress_new(tx_progress **out, const char *mode, int total)
+tx_status tx_progress_new(tx_progress **out, const char *mode)
 {
     static const char *const known[] = {"auto", "bar", "plain", "none", NULL};
     int k = 0;
@@ -27,10 +27,15 @@ tx_status tx_progress_new(tx_progress **out, const char *mode, int total)
     tx_progress *p = tx_alloc(1, sizeof *p);
     p->bar = terminal && (k == 0 || k == 1);
     p->plain = !p->bar && k != 3;
-    p->total = total;
-    p->start = p->last = tx_now();
+    tx_progress_begin(p, 0);
     *out = p;
     return TX_OK;
+}
+
+void tx_progress_begin(tx_progress *p, int total)
+{
+    p->total = total;
+    p->start = p->last = tx_now();
 }
 
 static void wipe(tx_progress *p)

@@ -4,9 +4,10 @@
 #include "common/base/base.h"
 
 typedef struct tx_progress tx_progress;
-/** mode: "auto", "bar", "plain" or "none"; a bar needs a terminal. TX_EUSAGE. `total` runs in all; 0: one piece of
- *  work, of which shares are shown alone. */
-tx_status tx_progress_new(tx_progress **out, const char *mode, int total);
+/** mode: "auto", "bar", "plain" or "none"; a bar needs a terminal. TX_EUSAGE. Of one piece of work, of which shares are
+ *  shown alone, until tx_progress_begin tells how many runs there are. */
+tx_status tx_progress_new(tx_progress **out, const char *mode);
+void tx_progress_begin(tx_progress *p, int total); /**< `total` runs, from now on */
 void tx_progress_free(tx_progress *p); /**< wipes the bar; NULL is allowed */
 /** A line that stays, whatever the mode but "none". */
 void tx_progress_line(tx_progress *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
