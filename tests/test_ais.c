@@ -770,6 +770,20 @@ static void test_errors(void)
     tx_model_free(m), tx_model_free(bad);
 }
 
+/* The acceptance is that of the moves, of which two steps have one, and one step none. */
+static void test_acceptance(void)
+{
+    tx_model *m = new_model(&linear, &real_view, "{}");
+    tx_estimate e;
+    CHECK_OK(estimate("ais", m, &real_view, "{n_step: 2, n_chain: 200, n_leapfrog: 1, acceptance: 0.9}", 0, 1, &e));
+    CHECK_TRUE(setting(&e, "mean_acceptance") > 0.85);
+    tx_estimate_free(&e);
+    CHECK_OK(estimate("ais", m, &real_view, "{n_step: 1, n_chain: 20}", 0, 1, &e));
+    CHECK_TRUE(!json_object_get(e.settings, "mean_acceptance"));
+    tx_estimate_free(&e);
+    tx_model_free(m);
+}
+
 /* A leapfrog step that is accepted too seldom is said. */
 static void test_warning(void)
 {
@@ -804,6 +818,7 @@ int main(void)
         {"the same chains in any parts", test_parts},
         {"progress is monotone and complete", test_progress},
         {"what is refused", test_errors},
+        {"acceptance of the moves", test_acceptance},
         {"seldom accepted", test_warning},
     };
     int failed = tx_run_tests("ais", test, TX_LEN(test));

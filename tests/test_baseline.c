@@ -798,6 +798,8 @@ static void test_bandwidth(void)
     CHECK_HAS(tx_last_error(), "0.5 at most");
     CHECK_INT(try_model(&m, &tx_model_kde, s, "{flip_min: 0.2, flip_max: 0.1}"), TX_ECONFIG);
     CHECK_INT(try_model(&m, &tx_model_kde, s, "{sigma_min: 0.2, sigma_max: 0.1}"), TX_ECONFIG);
+    CHECK_OK(try_model(&m, &tx_model_kde, s, "{sigma_min: 0.2, sigma_max: 0.2, flip_min: 0.1, flip_max: 0.1}"));
+    tx_model_free(m);
     free_set(s);
 }
 

@@ -124,24 +124,30 @@ static void test_cut_weights(void)
     tx_tape_free(t);
 }
 
+/** Each panel has scratch of its own: large ones side by side, several times. */
 static void test_threads(void)
 {
-    const layer_case *c = &cases[5];
-    real first[4][64];
-    for (int threads = 1; threads <= 4; threads++) {
-        tx_threads_set(threads);
-        tx_tape *t = tx_tape_new(1 << 16);
-        tx_stairs *s = stairs_of(c, tx_tape_tensor(t, c->in, c->out));
-        tx_var in[3] = {fresh(t, "x", c->n, c->in), fresh(t, "w", c->in, c->out), fresh(t, "b", 1, c->out)}, r[RESULTS];
-        results(t, tx_stairs_dense(t, s, in[0], in[1], in[2], TX_SIGMOID), in, r);
-        for (int j = 0; j < 4; j++) {
-            size_t n = tx_len(r[j]->v) < 64 ? tx_len(r[j]->v) : 64;
-            if (threads == 1) memcpy(first[j], r[j]->v.x, n * sizeof(real));
-            CU_ASSERT(memcmp(first[j], r[j]->v.x, n * sizeof(real)) == 0);
+    enum { TIMES = 4 };
+    static const layer_case wide = {60, 784, 700, 1, 1, 1, 1.1};
+    real *first[4] = {NULL};
+    for (int threads = 1; threads <= 4; threads++)
+        for (int times = 0; times < (threads > 1 ? TIMES : 1); times++) {
+            tx_threads_set(threads);
+            tx_tape *t = tx_tape_new(1 << 16);
+            tx_stairs *s = stairs_of(&wide, tx_tape_tensor(t, wide.in, wide.out));
+            tx_var in[3] = {fresh(t, "x", wide.n, wide.in), fresh(t, "w", wide.in, wide.out),
+                            fresh(t, "b", 1, wide.out)};
+            tx_var y = tx_stairs_dense(t, s, in[0], in[1], in[2], TX_SIGMOID), r[4] = {y};
+            tx_vjp(t, y, fresh(t, "cotangent", wide.n, wide.out), in, 3, r + 1);
+            for (int j = 0; j < 4; j++) {
+                size_t bytes = tx_len(r[j]->v) * sizeof(real);
+                if (!first[j]) first[j] = memcpy(tx_alloc(bytes, 1), r[j]->v.x, bytes);
+                CU_ASSERT(memcmp(first[j], r[j]->v.x, bytes) == 0);
+            }
+            tx_stairs_free(s);
+            tx_tape_free(t);
         }
-        tx_stairs_free(s);
-        tx_tape_free(t);
-    }
+    for (int j = 0; j < 4; j++) free(first[j]);
     tx_threads_set(1);
 }
 
