@@ -752,6 +752,62 @@ static const char *write_values(const char *name, const double x[6], const char 
     return tx_strdup(path_of(name));
 }
 
+/* An array that is made, hashed and compared in pieces: the same file as of one that is given whole. */
+enum { LARGE = 5000, ROW = 1000 };
+
+static void make_rows(void *ctx, size_t first, size_t n, void *to)
+{
+    size_t *next = ctx;
+    CHECK_INT(first, *next);
+    *next += n;
+    for (size_t i = first; i < first + n; i++)
+        for (size_t j = 0; j < ROW; j++) ((float *)to)[(i - first) * ROW + j] = (float)(i / 7 + j / 50);
+}
+
+static void put_large(const char *name, const float *whole, char hash[TX_SHA256_TEXT])
+{
+    size_t next = 0;
+    tx_h5 *f = tx_h5_new(path_of(name), "taxon-large", false);
+    tx_h5_put(f, &(tx_h5_array){.group = "/large",
+                                .name = "x",
+                                .type = TX_H5_F32,
+                                .rank = 2,
+                                .dim = {{"row", LARGE}, {"column", ROW}},
+                                .data = whole,
+                                .fill = whole ? NULL : make_rows,
+                                .ctx = &next,
+                                .unit = "1",
+                                .long_name = "numbers"});
+    CHECK_INT(next, whole ? 0 : LARGE);
+    CHECK_OK(tx_h5_commit(f, hash));
+}
+
+static void test_pieces(void)
+{
+    float *whole = tx_alloc((size_t)LARGE * ROW, sizeof *whole);
+    size_t next = 0, na = 0, nb = 0;
+    char made[TX_SHA256_TEXT], given[TX_SHA256_TEXT], changed[TX_SHA256_TEXT];
+    make_rows(&next, 0, LARGE, whole);
+    put_large("made.h5", NULL, made);
+    put_large("given.h5", whole, given);
+    CHECK_TEXT(made, given);
+    unsigned char *a = bytes_of(path_of("made.h5"), &na), *b = bytes_of(path_of("given.h5"), &nb);
+    CHECK_TRUE(na == nb && memcmp(a, b, na) == 0);
+    free(a), free(b);
+    whole[4999 * ROW + 17] += 0.25f;
+    put_large("changed.h5", whole, changed);
+    CHECK_TRUE(strcmp(changed, given) != 0);
+    CHECK_OK(tx_content_sha256(path_of("made.h5"), made));
+    CHECK_TEXT(made, given);
+    tx_text out = {0};
+    int n = 0;
+    CHECK_OK(tx_differ(path_of("given.h5"), path_of("changed.h5"), "/large", &out, &n));
+    CHECK_INT(n, 1);
+    CHECK_TEXT(out.s, "/large/x[4999,17]: 714 and 714.25; 1 of 5000000 values differ, by at most 0.25\n");
+    tx_text_free(&out);
+    free(whole);
+}
+
 static void test_differ(void)
 {
     const double x[6] = {2.385, 1, -4, 0.25, 7, 11}, y[6] = {2.385, 1, -4, 0.25, 7.5, 11.25};
@@ -1388,6 +1444,7 @@ int main(int argc, char **argv)
                                    {"what the content hash covers", test_content},
                                    {"names and shapes are content", test_content_form},
                                    {"where two files differ", test_differ},
+                                   {"large arrays in pieces", test_pieces},
                                    {"parameters", test_parameters},
                                    {"evaluations beside a run", test_evaluations},
                                    {"rows that a model drew", test_simulated},

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLE_CHUNK = 1000 }; /* rows of one tape pass: part of what a sample's last bits depend on */
-
 const tx_model_ops *tx_model_find(const char *name)
 {
     for (int i = 0; tx_model_list[i]; i++)
@@ -177,8 +175,8 @@ void tx_model_sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, size_t n
 {
     TX_REQUIRE(m->ops->sample, "%s cannot be sampled", m->ops->name);
     size_t d = m->space->dim;
-    for (size_t i = 0; i < n; i += SAMPLE_CHUNK) {
-        size_t rows = n - i < SAMPLE_CHUNK ? n - i : SAMPLE_CHUNK;
+    for (size_t i = 0; i < n; i += TX_SAMPLE_CHUNK) {
+        size_t rows = n - i < TX_SAMPLE_CHUNK ? n - i : TX_SAMPLE_CHUNK;
         tx_tensor out = tx_matrix(x + i * d, rows, d);
         tx_model_bind(m, t);
         (mean && m->ops->sample_mean ? m->ops->sample_mean : m->ops->sample)(m, t, r, first + i, out);

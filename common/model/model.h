@@ -115,7 +115,9 @@ size_t    tx_model_size(const tx_model *m);               /**< parameters in all
 tx_status tx_model_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out);
 /** Descend `loss` [any shape, summed] for one net with its optimiser: for custom steps. TX_EDIVERGED naming `what`. */
 tx_status tx_model_descend(tx_model *m, tx_step *s, int net, tx_var loss, const char *what);
-/** Samples first..first+n-1 in chunks of a fixed size; resets the tape. mean: use sample_mean where the model has it. */
+/** Samples first..first+n-1 in chunks of a fixed size, which is part of what a sample's last bits depend on; resets the tape.
+ *  mean: use sample_mean where the model has it. */
+enum { TX_SAMPLE_CHUNK = 1000 };
 void      tx_model_sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, size_t n, bool mean, real x[]);
 /** Selection on valid: which score, if any. */
 typedef enum tx_score { TX_SCORE_NONE, TX_SCORE_LOG_PROB, TX_SCORE_ELBO, TX_SCORE_BOUND } tx_score;

@@ -6,6 +6,8 @@
 
 #include "common/store/h5.h"
 
+enum { PIECE = 1 << 24 }; /* bytes of an array that are in memory at a time */
+
 /** A walk over a file in the order of names: the same for every order of writing. */
 typedef struct walk {
     tx_h5 *file;
@@ -25,7 +27,7 @@ static bool find_form(walk *w, hid_t type, hid_t space, tx_h5_item *item)
         return false;
     }
     H5Sget_simple_extent_dims(space, item->dim, NULL);
-    item->n = (size_t)n;
+    item->n = item->count = (size_t)n;
     return true;
 }
 
@@ -72,7 +74,7 @@ static herr_t see_attribute(hid_t object, const char *name, const H5A_info_t *in
     char *text = tx_h5_string_attribute(w->file, a);
     if (text) {
         item.type = TX_H5_TEXT;
-        item.n = 1;
+        item.n = item.count = 1;
         item.data = &text;
         w->see(w->ctx, &item);
         free(text);
@@ -85,19 +87,30 @@ static herr_t see_attribute(hid_t object, const char *name, const H5A_info_t *in
 
 static void see_values(walk *w, hid_t set, hid_t space, tx_h5_item *item)
 {
-    size_t bytes = 0;
-    if (__builtin_mul_overflow(item->n, tx_h5_type_size(item->type), &bytes) || !tx_h5_plausible(set, bytes)) {
+    size_t bytes = 0, size = tx_h5_type_size(item->type);
+    if (__builtin_mul_overflow(item->n, size, &bytes) || !tx_h5_plausible(set, bytes)) {
         w->file->status = tx_fail(TX_EDATA, "%s: %s: claims more values than it stores", w->file->path, item->path);
         return;
     }
-    void *data = tx_alloc(bytes, 1);
-    hid_t memory = tx_h5_memory_type(w->file, item->type);
+    const hid_t memory = tx_h5_memory_type(w->file, item->type);
+    const size_t rows = item->rank ? (size_t)item->dim[0] : 1, row = item->n / rows;
+    size_t most = PIECE / (row * size);
+    most = most < 1 ? 1 : most < rows ? most : rows;
+    void *data = tx_alloc(most * row, size);
     item->data = data;
-    if (H5Dread(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
-        tx_h5_fail(w->file, item->path, "read");
-    else
-        w->see(w->ctx, item);
-    if (item->type == TX_H5_TEXT) H5Dvlen_reclaim(memory, space, H5P_DEFAULT, data);
+    for (size_t from = 0; from < rows && w->file->status == TX_OK; from += most) {
+        const size_t n = rows - from < most ? rows - from : most;
+        item->first = from * row, item->count = n * row;
+        const hid_t here = tx_h5_select_rows(space, from, n),
+                    there = H5Screate_simple(1, &(hsize_t){item->count}, NULL);
+        if (here < 0 || H5Dread(set, memory, there, here, H5P_DEFAULT, data) < 0)
+            tx_h5_fail(w->file, item->path, "read");
+        else
+            w->see(w->ctx, item);
+        if (item->type == TX_H5_TEXT) H5Dvlen_reclaim(memory, there, H5P_DEFAULT, data);
+        H5Sclose(here);
+        H5Sclose(there);
+    }
     free(data);
 }
 
@@ -168,10 +181,23 @@ static void add_size(tx_sha256 *sum, size_t n)
     tx_sha256_add_text(sum, text);
 }
 
+static void add_data(tx_sha256 *sum, const tx_h5_item *item)
+{
+    if (item->type != TX_H5_TEXT) tx_sha256_add(sum, item->data, item->count * tx_h5_type_size(item->type));
+    for (size_t i = 0; item->type == TX_H5_TEXT && i < item->count; i++) {
+        const char *text = ((char *const *)item->data)[i];
+        tx_sha256_add_text(sum, text ? text : "");
+    }
+}
+
 /** A string attribute is "text" and the text; other values are their type, rank and sizes before themselves. */
 static void add_item(void *ctx, const tx_h5_item *item)
 {
     tx_sha256 *sum = ctx;
+    if (item->first > 0) {
+        add_data(sum, item);
+        return;
+    }
     if (!item->has_value || item->attribute) tx_sha256_add_text(sum, item->attribute ? item->attribute : item->path);
     if (!item->has_value) return;
     if (item->attribute && item->type == TX_H5_TEXT) {
@@ -181,12 +207,7 @@ static void add_item(void *ctx, const tx_h5_item *item)
         add_size(sum, (size_t)item->rank);
         for (int i = 0; i < item->rank; i++) add_size(sum, item->dim[i]);
     }
-    if (!item->data) return;
-    if (item->type != TX_H5_TEXT) tx_sha256_add(sum, item->data, item->n * tx_h5_type_size(item->type));
-    for (size_t i = 0; item->type == TX_H5_TEXT && i < item->n; i++) {
-        const char *text = ((char *const *)item->data)[i];
-        tx_sha256_add_text(sum, text ? text : "");
-    }
+    if (item->data) add_data(sum, item);
 }
 
 void tx_h5_content(tx_h5 *f, char sha256[TX_SHA256_TEXT])

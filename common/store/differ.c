@@ -34,19 +34,16 @@ static int order_of(const char *path)
     return (int)k;
 }
 
-static void *copy_of(const tx_h5_item *item)
+static void copy_values(const tx_h5_item *item, void *data)
 {
-    if (!item->data) return NULL;
     if (item->type != TX_H5_TEXT) {
-        size_t bytes = item->n * tx_h5_type_size(item->type);
-        return memcpy(tx_alloc(bytes, 1), item->data, bytes);
+        size_t size = tx_h5_type_size(item->type);
+        memcpy((char *)data + item->first * size, item->data, item->count * size);
     }
-    char **copy = tx_alloc(item->n, sizeof *copy);
-    for (size_t i = 0; i < item->n; i++) {
+    for (size_t i = 0; item->type == TX_H5_TEXT && i < item->count; i++) {
         const char *text = ((char *const *)item->data)[i];
-        copy[i] = tx_strdup(text ? text : "");
+        ((char **)data)[item->first + i] = tx_strdup(text ? text : "");
     }
-    return copy;
 }
 
 /** Not what tells of a dimension: arrays of other sizes differ themselves. */
@@ -56,10 +53,16 @@ static void keep(void *ctx, const tx_h5_item *item)
     bool of_dimension = item->attribute &&
                         (strcmp(item->attribute, "NAME") == 0 || strcmp(item->attribute, "CLASS") == 0);
     if (of_dimension || (item->has_value && !item->data)) return;
+    if (item->first > 0) {
+        copy_values(item, c->v[c->n - 1].data);
+        return;
+    }
     c->v = tx_grow(c->v, c->n, sizeof *c->v);
     tx_text name = {0};
     tx_text_add(&name, "%s%s%s", item->path, item->attribute ? "@" : "", item->attribute ? item->attribute : "");
-    c->v[c->n++] = (kept){order_of(item->path), name.s, *item, copy_of(item)};
+    kept *k = &c->v[c->n++];
+    *k = (kept){order_of(item->path), name.s, *item, NULL};
+    if (item->data) copy_values(item, k->data = tx_alloc(item->n, tx_h5_type_size(item->type)));
 }
 
 static int by_order(const void *a, const void *b)

@@ -236,6 +236,39 @@ static hid_t open_scale(tx_h5 *f, hid_t group, const tx_h5_array *a, int axis)
 
 static bool is_coordinate(const tx_h5_array *a) { return a->rank == 1 && strcmp(a->name, a->dim[0].name) == 0; }
 
+hid_t tx_h5_select_rows(hid_t space, size_t first, size_t n)
+{
+    hid_t rows = H5Scopy(space);
+    hsize_t from[TX_MAX_RANK] = {first}, count[TX_MAX_RANK];
+    if (H5Sget_simple_extent_ndims(rows) < 1) return rows;
+    H5Sget_simple_extent_dims(rows, count, NULL);
+    count[0] = n;
+    if (H5Sselect_hyperslab(rows, H5S_SELECT_SET, from, NULL, count, NULL) >= 0) return rows;
+    H5Sclose(rows);
+    return H5I_INVALID_HID;
+}
+
+/** Whole chunks at a time, so that none is compressed twice. */
+static bool write_filled(const tx_h5_array *a, hid_t set, hid_t type, hid_t space, hid_t list)
+{
+    hsize_t chunk[TX_MAX_RANK] = {a->dim[0].n};
+    if (H5Pget_layout(list) == H5D_CHUNKED) H5Pget_chunk(list, a->rank, chunk);
+    size_t row = 1, rows = a->dim[0].n;
+    for (int i = 1; i < a->rank; i++) row *= a->dim[i].n;
+    void *data = tx_alloc(chunk[0] * row, types[a->type].size);
+    bool good = true;
+    for (size_t first = 0; good && first < rows; first += chunk[0]) {
+        size_t n = rows - first < chunk[0] ? rows - first : chunk[0];
+        a->fill(a->ctx, first, n, data);
+        hid_t here = tx_h5_select_rows(space, first, n), there = H5Screate_simple(1, &(hsize_t){n * row}, NULL);
+        good = here >= 0 && H5Dwrite(set, type, there, here, H5P_DEFAULT, data) >= 0;
+        H5Sclose(here);
+        H5Sclose(there);
+    }
+    free(data);
+    return good;
+}
+
 static void create_array(tx_h5 *f, hid_t group, const tx_h5_array *a, const hid_t scale[])
 {
     hsize_t n[TX_MAX_RANK];
@@ -243,7 +276,9 @@ static void create_array(tx_h5 *f, hid_t group, const tx_h5_array *a, const hid_
     hid_t type = tx_h5_memory_type(f, a->type), list = array_list(f, a);
     hid_t space = a->rank ? H5Screate_simple(a->rank, n, NULL) : H5Screate(H5S_SCALAR);
     hid_t set = H5Dcreate2(group, a->name, type, space, H5P_DEFAULT, list, H5P_DEFAULT);
-    if (set < 0 || H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, a->data) < 0) tx_h5_fail(f, a->name, "write");
+    if (set < 0 || (a->data ? H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, a->data) < 0
+                            : !write_filled(a, set, type, space, list)))
+        tx_h5_fail(f, a->name, "write");
     if (f->status == TX_OK && is_coordinate(a) && H5DSset_scale(set, a->name) < 0)
         tx_h5_fail(f, a->name, "make a coordinate");
     for (int i = 0; i < a->rank && !is_coordinate(a); i++)

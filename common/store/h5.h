@@ -45,7 +45,9 @@ typedef struct tx_h5_array {
         const char *name;
         size_t n;
     } dim[TX_MAX_RANK];
-    const void *data;             /**< row-major; const char *const * for text, no empty ones */
+    const void *data;             /**< row-major; const char *const * for text, no empty ones; or NULL, and instead */
+    void (*fill)(void *ctx, size_t first, size_t n, void *to); /**< makes rows [first, first + n) of the first axis: */
+    void *ctx;                                                 /**< called in order, so that few are in memory */
     const char *unit, *long_name; /**< required of numbers */
     bool by_row;                  /**< chunks hold one run along the last axis */
 } tx_h5_array;
@@ -88,6 +90,7 @@ bool tx_h5_is_pure_dimension(hid_t set);                 /**< a scale that is no
 char *tx_h5_string_attribute(tx_h5 *f, hid_t attribute); /**< any scalar string; free() it; NULL: not one */
 /** Does the array's claimed size fit what is stored of it? (deflate expands at most 1032 times) */
 bool tx_h5_plausible(hid_t set, size_t bytes);
+hid_t tx_h5_select_rows(hid_t space, size_t first, size_t n); /**< of an array's extent; to be closed */
 /** One thing that a file says. A group or array is itself, then its attributes, then (an array) its values. */
 typedef struct tx_h5_item {
     const char *path, *attribute; /**< attribute: NULL where it is not of one */
@@ -95,8 +98,9 @@ typedef struct tx_h5_item {
     tx_h5_type type;
     int rank; /**< 0 also of a string attribute */
     hsize_t dim[TX_MAX_RANK];
-    size_t n;         /**< values */
-    const void *data; /**< [n], of text char *const [n]; NULL: a dimension without values */
+    size_t n;            /**< values */
+    size_t first, count; /**< of them those in `data`: a large array comes in several items, one after the other */
+    const void *data;    /**< [count], of text char *const [count]; NULL: a dimension without values */
 } tx_h5_item;
 /** All that `group` says, in the order of names; of "/" all that content_sha256 covers. Items are borrowed for the call. */
 void tx_h5_walk(tx_h5 *f, const char *group, void (*see)(void *ctx, const tx_h5_item *item), void *ctx);

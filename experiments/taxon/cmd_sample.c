@@ -12,13 +12,48 @@
 
 enum { MAX_SAMPLES = 10000000 };
 
+/* Draws as tx_model_sample does for all of them at once, a block after the other. */
+enum { BLOCK = TX_SAMPLE_CHUNK };
+typedef struct sampler {
+    const tx_stored *s;
+    tx_tape *tape;
+    int seed;
+    bool mean;
+    size_t n, first, rows; /* of all samples, and those in y and x */
+    real *y, *x;           /* [BLOCK, dim], in the view's unit and in the data's */
+} sampler;
+
+static void next_block(sampler *q)
+{
+    const tx_view *v = &q->s->set->view;
+    q->first += q->rows;
+    q->rows = q->n - q->first < BLOCK ? q->n - q->first : BLOCK;
+    tx_model_sample(q->s->set->model, q->tape, tx_sample_stream(q->seed), q->first, q->rows, q->mean, q->y);
+    if (v->ops->invert)
+        v->ops->invert(v, q->rows, q->y, q->x);
+    else
+        memcpy(q->x, q->y, q->rows * v->space.dim * sizeof *q->x);
+}
+
+static void fill(void *ctx, size_t first, size_t n, void *to)
+{
+    sampler *q = ctx;
+    size_t dim = q->s->set->view.space.dim, end = first + n;
+    for (real *x = to; first < end;) {
+        if (first == q->first + q->rows) next_block(q);
+        size_t at = first - q->first, rows = q->rows - at < end - first ? q->rows - at : end - first;
+        memcpy(x, q->x + at * dim, rows * dim * sizeof *x);
+        x += rows * dim, first += rows;
+    }
+}
+
 /* The schema taxon-samples: /samples/x in the data's unit, and where it comes from. */
-static tx_status write_h5(const char *path, const tx_stored *s, size_t n, int seed, bool mean, const real y[])
+static tx_status write_h5(const char *path, const tx_stored *s, size_t n, int seed, bool mean)
 {
     const tx_view *v = &s->set->view;
     size_t dim = v->space.dim;
-    real *x = tx_alloc(n * dim, sizeof *x);
-    if (v->ops->invert) v->ops->invert(v, n, y, x);
+    real *block = tx_alloc(2 * BLOCK * dim, sizeof *block);
+    sampler q = {s, tx_tape_new(1 << 20), seed, mean, n, 0, 0, block, block + BLOCK * dim};
     tx_h5 *f = tx_h5_new(path, "taxon-samples", false);
     tx_h5_set_text(f, "/", "run_sha256", s->info.content_sha256);
     tx_h5_set_text(f, "/", "model", s->info.model);
@@ -30,12 +65,25 @@ static tx_status write_h5(const char *path, const tx_stored *s, size_t n, int se
                                 .type = TX_H5_REAL,
                                 .rank = 2,
                                 .dim = {{"sample", n}, {"dim", dim}},
-                                .data = v->ops->invert ? x : y,
+                                .fill = fill,
+                                .ctx = &q,
                                 .unit = tx_sample_unit(v),
                                 .long_name = mean ? "expected values of the samples given their last step"
                                                   : "samples of the model in the unit of the data"});
-    free(x);
+    tx_tape_free(q.tape);
+    free(block);
     return tx_h5_commit(f, NULL);
+}
+
+static tx_status write_png(const char *path, const tx_stored *s, size_t n, int seed, bool mean)
+{
+    real *y = tx_alloc(n * s->set->view.space.dim, sizeof *y);
+    tx_tape *t = tx_tape_new(1 << 20);
+    tx_model_sample(s->set->model, t, tx_sample_stream(seed), 0, n, mean, y);
+    tx_tape_free(t);
+    tx_status status = tx_samples_png(path, &s->set->view, n, y, true);
+    free(y);
+    return status;
 }
 
 static bool ends_with(const char *s, const char *end)
@@ -50,14 +98,7 @@ static tx_status draw(const tx_stored *s, int n, int seed, bool mean, const char
     if (!ops->sample) return tx_fail(TX_EUSAGE, "sample: '%s' cannot be sampled", ops->name);
     if (mean && !ops->sample_mean)
         return tx_fail(TX_EUSAGE, "sample: --mean: samples of '%s' have no other mean than themselves", ops->name);
-    real *x = tx_alloc((size_t)n * s->set->view.space.dim, sizeof *x);
-    tx_tape *t = tx_tape_new(1 << 20);
-    tx_model_sample(s->set->model, t, tx_sample_stream(seed), 0, (size_t)n, mean, x);
-    tx_tape_free(t);
-    tx_status status = ends_with(path, ".png") ? tx_samples_png(path, &s->set->view, (size_t)n, x, true)
-                                               : write_h5(path, s, (size_t)n, seed, mean, x);
-    free(x);
-    return status;
+    return (ends_with(path, ".png") ? write_png : write_h5)(path, s, (size_t)n, seed, mean);
 }
 
 static int run(const tx_args *a)
