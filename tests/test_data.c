@@ -394,7 +394,7 @@ static bool swell(const void *ctx, int to)
     return had;
 }
 
-static bool speak(const void *ctx, int to) { return tx_confined_write(to, ctx, 6) && crash(ctx, to); }
+static bool speak(const void *ctx, int to) { return tx_write_all(to, ctx, 6) && crash(ctx, to); }
 
 static void test_confined(void)
 {

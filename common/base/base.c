@@ -1,4 +1,5 @@
 #include "common/base/base.h"
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,6 +117,17 @@ char *tx_strdup(const char *s)
 {
     size_t n = strlen(s) + 1;
     return memcpy(tx_alloc(n, 1), s, n);
+}
+
+bool tx_write_all(int fd, const void *data, size_t bytes)
+{
+    for (const char *p = data; bytes > 0;) {
+        const ssize_t n = write(fd, p, bytes);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        p += n, bytes -= (size_t)n;
+    }
+    return true;
 }
 
 double tx_now(void)

@@ -68,6 +68,9 @@ bool tx_copy_text(char *dst, size_t dst_size, const char *src);
  *  neighbours counts as one edit, case and '-' for '_' as none; the first of equals wins. */
 const char *tx_nearest(const char *word, const char *const candidate[]);
 
+/** write() of all bytes, through interruptions; false with errno. */
+bool tx_write_all(int fd, const void *data, size_t bytes);
+
 double tx_now(void); /**< seconds of a clock that never steps back: for durations and deadlines */
 
 #define TX_LEN(array) (sizeof(array) / sizeof *(array))

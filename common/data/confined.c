@@ -80,16 +80,6 @@ bool tx_confined_read(tx_confined *c, void *to, size_t bytes)
     return true;
 }
 
-bool tx_confined_write(int to, const void *data, size_t bytes)
-{
-    for (size_t done = 0; done < bytes;) {
-        const ssize_t n = write(to, (const char *)data + done, bytes - done);
-        if (n < 0 && errno != EINTR) return false;
-        if (n > 0) done += (size_t)n;
-    }
-    return true;
-}
-
 tx_status tx_confined_end(tx_confined *c, const char *path)
 {
     int status = 0;

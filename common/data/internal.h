@@ -56,7 +56,6 @@ tx_status tx_confined_start(tx_confined *c, tx_confined_fn task, const void *ctx
 bool tx_confined_read(tx_confined *c, void *to, size_t bytes); /**< false where the task ended before */
 /** Always after tx_confined_start. TX_EDATA, naming `path`, where the task crashed, took too long or was false. */
 tx_status tx_confined_end(tx_confined *c, const char *path);
-bool tx_confined_write(int to, const void *data, size_t bytes); /**< within a task */
 /** Within a task: `bytes` of content justify that much memory more than 1 GiB, and time more than five seconds. */
 void tx_confined_allow(size_t bytes);
 

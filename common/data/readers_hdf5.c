@@ -135,7 +135,7 @@ static bool send_rows(hid_t set, const answer *a, size_t count, int to)
         const hid_t memory = H5Screate_simple(a->rank, extent, NULL);
         good = H5Sselect_hyperslab(space, H5S_SELECT_SET, from, NULL, extent, NULL) >= 0 &&
                H5Dread(set, H5T_NATIVE_DOUBLE, memory, space, H5P_DEFAULT, v) >= 0 &&
-               tx_confined_write(to, v, n * dim * sizeof *v);
+               tx_write_all(to, v, n * dim * sizeof *v);
         H5Sclose(memory);
     }
     free(v);
@@ -178,7 +178,7 @@ static bool send_table(const void *ctx, int to)
     size_t count = 0;
     a.good = find_set(q, open_file(q->file), &a, &set, &count) == TX_OK;
     if (!a.good) tx_copy_text(a.why, sizeof a.why, tx_last_error());
-    if (!tx_confined_write(to, &a, sizeof a)) return false;
+    if (!tx_write_all(to, &a, sizeof a)) return false;
     if (!a.good) return true;
     tx_confined_allow(count * sizeof(double));
     return send_rows(set, &a, count, to);
@@ -189,7 +189,7 @@ static bool send_splits(const void *ctx, int to)
     const hid_t f = open_file(ctx);
     unsigned char yes = f >= 0;
     for (int s = 0; s < TX_N_SPLIT; s++) yes = yes && H5Lexists(f, tx_split_name((tx_split)s), H5P_DEFAULT) > 0;
-    return tx_confined_write(to, &yes, sizeof yes);
+    return tx_write_all(to, &yes, sizeof yes);
 }
 
 /* What comes from the task is believed no more than a file. */

@@ -33,22 +33,10 @@ static int open_part(const char *path, char **part)
     return -1;
 }
 
-static bool write_all(int fd, const unsigned char *data, size_t bytes)
-{
-    while (bytes > 0) {
-        ssize_t n = write(fd, data, bytes);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        data += n;
-        bytes -= (size_t)n;
-    }
-    return true;
-}
-
 /** False with the errno of what failed first. */
 static bool write_and_close(int fd, const void *data, size_t bytes, bool sync)
 {
-    bool written = write_all(fd, data, bytes) && (!sync || fsync(fd) == 0);
+    bool written = tx_write_all(fd, data, bytes) && (!sync || fsync(fd) == 0);
     int reason = errno;
     bool closed = close(fd) == 0;
     if (!written) errno = reason;

@@ -96,12 +96,7 @@ static void close_pipes(pipes *p)
 static void give(int fd, const json_t *config)
 {
     char *text = tx_json_text(config);
-    size_t n = strlen(text);
-    for (size_t k = 0; k < n;) {
-        ssize_t w = write(fd, text + k, n - k);
-        if (w < 0 && errno != EINTR) break; /* a child that is gone is noticed by its end */
-        if (w > 0) k += (size_t)w;
-    }
+    tx_write_all(fd, text, strlen(text)); /* a child that is gone is noticed by its end */
     free(text);
 }
 
