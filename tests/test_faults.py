@@ -28,6 +28,7 @@ WRITES = [("write", ENOSPC), ("write", EIO), ("fsync", EIO), ("close", EIO), ("o
           ("mkdir", EROFS), ("unlink", EIO)]
 READS = [("read", EIO), ("open", EMFILE), ("close", EIO), ("opendir", EMFILE), ("scandir", EACCES), ("fopen", EMFILE)]
 PROCESSES = [("pipe2", EMFILE), ("posix_spawn", EAGAIN)]
+TEXTS = [("open_memstream", ENOMEM)]
 READER = [("pipe2", EMFILE), ("fork", EAGAIN), ("flock", ENOLCK)]
 HARMLESS = [("write", "half"), ("write", EINTR), ("read", "half"), ("read", EINTR), ("flock", ENOLCK)]
 MEMORY = [("posix_memalign", ENOMEM), ("malloc", ENOMEM)]
@@ -135,8 +136,8 @@ def cases_of(taxon, shim, base):
     wide = ["models=[{model: made, hidden: [300]}]", "--threads", "3", "--out", "DIR"]
     return [
         (case("threads", lambda folder: None, *run, *wide, same_output=False), [("pthread_create", EAGAIN)]),
-        (case("run", lambda folder: None, *run, "--out", "DIR", same_output=False), WRITES + READS[:1] + PROCESSES),
-        (case("collect", copy, "collect", "DIR"), WRITES[:-2] + READS[:-1]),
+        (case("run", lambda folder: None, *run, "--out", "DIR", same_output=False), WRITES + READS[:1] + PROCESSES + TEXTS),
+        (case("collect", copy, "collect", "DIR"), WRITES[:-2] + READS[:-1] + TEXTS),
         (case("evaluate", copy, "evaluate", "DIR/" + RUN, "-e", "elbo", *common, bytes_differ=True), writes + READS[:2]),
         (case("sample", copy, "sample", "DIR/" + RUN, "-n", "5", "-o", "DIR/5.h5"), writes + READS[:2]),
         (case("picture", copy, "sample", "DIR/" + RUN, "-n", "5", "-o", "DIR/5.png"), writes),

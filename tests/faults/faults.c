@@ -1,7 +1,7 @@
 /** Preloaded into the command by test_faults.py: the n-th call of one function fails in each process.
  *  TAXON_FAULT = "CALL N ERROR MARK:FOLDER": ERROR is an errno, or "half" for a write or read of half of the bytes.
- * Counted are calls on files under FOLDER, and all of posix_memalign, malloc (with calloc and realloc), fork, pipe2,
- * posix_spawn and pthread_create. MARK is made when a call has failed.
+ * Counted are calls on files under FOLDER, and all of posix_memalign, malloc (with calloc and realloc), open_memstream,
+ * fork, pipe2, posix_spawn and pthread_create. MARK is made when a call has failed.
  * With the CALL "clock" the time of day steps back by N seconds at each look, and nothing fails.
  * With the CALL "log" none fails, and MARK gets a line "PID FUNCTION PATH" for each that would be counted under FOLDER.
  */
@@ -148,6 +148,7 @@ REPLACED(int, -1, under(path), scandir,
           int (*order)(const struct dirent **, const struct dirent **)),
          (path, out, select, order))
 REPLACED(FILE *, NULL, under(path), fopen, (const char *path, const char *mode), (path, mode))
+REPLACED(FILE *, NULL, true, open_memstream, (char **text, size_t *bytes), (text, bytes))
 REPLACED(pid_t, -1, true, fork, (void), ())
 REPLACED(int, -1, true, pipe2, (int fd[2], int flags), (fd, flags))
 REPLACED(int, errno, true, posix_spawn,
