@@ -1187,6 +1187,30 @@ static void test_published(void)
     }
 }
 
+/* Published rows of another width are refused. */
+static void test_published_of_another_width(void)
+{
+    char folder[TX_TEXT_MAX], path[TX_TEXT_MAX + 16];
+    snprintf(folder, sizeof folder, "%s/published", tx_test_folder());
+    CHECK_INT(mkdir(folder, 0777), 0);
+    for (int s = 0; s < TX_N_SPLIT; s++) {
+        snprintf(path, sizeof path, "%s/%s.csv", folder, tx_split_name((tx_split)s));
+        FILE *f = fopen(path, "w");
+        for (int i = 0; i < 5; i++) fprintf(f, "%d,1,0\n", i % 2);
+        fclose(f);
+    }
+    tx_dataset d = greys();
+    tx_copy_text(d.binarised, sizeof d.binarised, folder);
+    for (int k = 0; tx_view_list[k]; k++) {
+        tx_view v = {0};
+        if (strcmp(tx_view_list[k]->name, "static_binarised") != 0) continue;
+        CHECK_INT(tx_view_open(&v, &d, &(tx_view_config){k, 0}), TX_EDATA);
+        CHECK_HAS(tx_last_error(), folder);
+        CHECK_HAS(tx_last_error(), "expected 40000 rows of 9 binary values or more, found 5 of 3");
+    }
+    tx_dataset_close(&d);
+}
+
 static void test_published_binarisation(void)
 {
     tx_dataset d, b;
@@ -1234,6 +1258,7 @@ int main(void)
         {"known: mixture", test_known_mixture},
         {"known: modes", test_known_modes},
         {"known: binary", test_known_binary},
+        {"published rows of another width", test_published_of_another_width},
         {"published sets", test_published},
         {"published binarisation", test_published_binarisation},
     };
