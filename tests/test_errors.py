@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "support"))
 import taxon as tx
@@ -81,6 +82,25 @@ FILES = [
 ]
 
 
+def name_of_curve(f):
+    f["state/curve_0_name"][0] = np.frombuffer(b"a b/c\0\0\0", "u1")
+
+
+def number_of_metrics(f):
+    f["state/counters"][8, 0] = 2
+
+
+def within_an_epoch(checkpoint):
+    """As nearly all stops are, of 72 batches an epoch."""
+    return tx.counters(checkpoint)[2] > 0
+
+
+CHECKPOINTS = [
+    ("a name of a curve", name_of_curve, "expected a name of letters and digits, found 'a b/c'"),
+    ("a number of metrics", number_of_metrics, "numbers a step, the sums of this epoch are of"),
+]
+
+
 def crafted(taxon, made, check):
     for what, name, how, command, code, part in FILES:
         shutil.rmtree(OUT, ignore_errors=True)
@@ -127,6 +147,16 @@ def too_many_layers():
                                                      f"models=[{{model: {model}, {key}: {layers}}}]"]
 
 
+def stopped(what, command, folder, failures):
+    """SIGTERM once training has begun."""
+    p = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=tx.hear_signals)
+    while p.poll() is None and not next(pathlib.Path(folder).rglob("metrics.jsonl"), None):
+        time.sleep(0.01)
+    p.terminate()
+    _, text = p.communicate(timeout=60)
+    failures.check(p.returncode == 75 and "stopped; the same command goes on" in text, f"{what}: {p.returncode}: {text}")
+
+
 def main(taxon):
     failures = tx.Failures()
 
@@ -152,10 +182,23 @@ def main(taxon):
             p = subprocess.run([taxon, "run-one", "--folder", "one"], input=text, capture_output=True)
             failures.check(p.returncode == 78 and part in p.stderr.decode(), f"a spec that is no text: {p}")
         check("a temporary folder that is none", tx.run(taxon, "doctor", env={"TMPDIR": "none"}), 70, "1 fault: results of this installation")
-        long = [*"run config.yaml --out long --progress none --max-time 1s train.epochs=1000000".split(), "evaluate={n_sample: 0}"]
+        long = [*"run config.yaml --out long --progress none --max-time 1s train.batch=1 train.epochs=1000000".split(), "evaluate={n_sample: 0}"]
         check("a run that is stopped", tx.run(taxon, *long), 75, "stopped: ")
         os.makedirs(f"{RUN}/checkpoint.prev.h5/x".replace(OUT, "long"))
         check("a folder in place of the second checkpoint", tx.run(taxon, *long), 3, "cannot be renamed to checkpoint.prev.h5")
+        os.rmdir("long/bits-raw/vae/seed-0/checkpoint.prev.h5/x"), os.rmdir("long/bits-raw/vae/seed-0/checkpoint.prev.h5")
+        for what, how, part in CHECKPOINTS:
+            shutil.rmtree("spoilt", ignore_errors=True)
+            shutil.copytree("long", "spoilt")
+            tx.change("spoilt/bits-raw/vae/seed-0/checkpoint.h5", how)
+            if how is name_of_curve or within_an_epoch("long/bits-raw/vae/seed-0/checkpoint.h5"):
+                check(what, tx.run(taxon, *[a.replace("long", "spoilt") for a in long]), 3, part)
+        with tx.h5py.File(f"{RUN}/result.h5") as f:
+            spec = f["config/json"][()]
+        p = subprocess.run([taxon, "run-one", "--folder", RUN], input=spec, capture_output=True)
+        failures.check(p.returncode == 75 and b"another process has ended this run" in p.stderr, f"a run that has ended: {p}")
+        check("a longer run", tx.run(taxon, *"run config.yaml --out longer --progress none train.batch=1 train.epochs=600".split()), 0, "")
+        stopped("reproduce that is stopped", [taxon, "reproduce", RUN.replace(OUT, "longer"), "--out", "again"], "again", failures)
         os.rename("bits.npy", "elsewhere.npy")
         check("data that moved", tx.run(taxon, "sample", RUN, "-o", "x.h5"), 66, "its data set is not where the run found it")
         os.chdir("/")
