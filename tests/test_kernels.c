@@ -733,11 +733,40 @@ static void specials(void)
     real lse[6];
     tx_mat_logsumexp(6, 3, &rows[0][0], lse);
     for (int i = 0; i < 6; i++) CHECK_TRUE(same(lse[i], want[i]) || fabs((double)lse[i] - want[i]) < 1e3 * EPS);
-    const real logit[2] = {1000, -1000}, target[2] = {1, 0};
-    tx_bernoulli_rows(1, 2, logit, target, lse, NULL);
-    CHECK_NEAR(lse[0], 0, 0);
 }
-static void test_specials(void) { on_every_isa(specials); }
+
+/* Rows of equal elements at +-1e4, in vectors and in tails: the sum is their number times one's, and nothing more. */
+static void extremes(void)
+{
+    enum { W = 19 };
+    const double log_width = log(W);
+    for (int side = 0; side < 4; side++) {
+        bool up = side & 1, one = side & 2;
+        double far = up ? 1e4 : -1e4;
+        real l[W], x[W], g[W], y;
+        for (int i = 0; i < W; i++) l[i] = (real)far, x[i] = one;
+        tx_bernoulli_rows(1, W, l, x, &y, NULL);
+        CHECK_NEAR(y, up == one ? 0 : -1e4 * W, 0);
+        tx_bernoulli_rows(1, W, l, x, &y, g);
+        CHECK_NEAR(y, up == one ? 0 : -1e4 * W, 0);
+        for (int i = 0; i < W; i++) CHECK_NEAR(g[i], (int)one - (int)up, 0);
+        tx_logistic_rows(1, W, l, &y, g);
+        CHECK_NEAR(y, -1e4 * W, 0);
+        for (int i = 0; i < W; i++) CHECK_NEAR(g[i], up ? -1 : 1, 0);
+        tx_mat_logsumexp(1, W, l, &y);
+        CHECK_NEAR(y, far + log_width, 1e4 * EPS);
+        for (int i = 0; i < W; i++) l[i] = i == 17 ? (real)far : -(real)INFINITY;
+        tx_mat_logsumexp(1, W, l, &y);
+        CHECK_NEAR(y, far, 0);
+    }
+}
+
+static void specials_and_extremes(void)
+{
+    specials();
+    extremes();
+}
+static void test_specials(void) { on_every_isa(specials_and_extremes); }
 
 static void naive_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, double alpha, const real *a, size_t lda,
                        const real *b, size_t ldb, double beta, const real *c, size_t ldc)
