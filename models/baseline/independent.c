@@ -265,6 +265,7 @@ const tx_model_ops tx_model_independent = {
     .state_size = sizeof(independent),
     .config_size = sizeof(independent_config),
     .options = options,
+    .toys = "[{}, {smoothing: 2.5, min_sigma: 1.3}]",
     .build = build,
     .log_prob = log_prob,
     .sample = sample,

@@ -64,6 +64,7 @@ const tx_model_ops tx_model_fvbn = {
     .state_size = sizeof(tx_arnet),
     .config_size = sizeof(fvbn_config),
     .options = options,
+    .toys = "[{}, {order: random, order_seed: 3}]",
     .build = build,
     .init = init,
     .destroy = destroy,

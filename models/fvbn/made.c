@@ -116,6 +116,9 @@ const tx_model_ops tx_model_made = {
     .state_size = sizeof(tx_arnet),
     .config_size = sizeof(made_config),
     .options = options,
+    .toys =
+        "[{hidden: [7]}, {hidden: [9, 6], direct: true, activation: tanh, order: random, degrees: random, masks: 3}, "
+        "{hidden: [], order: random, masks: 2}, {hidden: [8, 5], degrees: random, mask_seed: 4}]",
     .check = check,
     .build = build,
     .init = init,

@@ -150,6 +150,8 @@ const tx_model_ops tx_model_made_mog = {
     .state_size = sizeof(tx_arnet),
     .config_size = sizeof(mog_config),
     .options = options,
+    .toys = "[{hidden: [7], components: 3}, "
+            "{hidden: [6, 5], components: 2, activation: tanh, min_log_sd: -1.2, order: random}]",
     .check = check,
     .build = build,
     .init = init,

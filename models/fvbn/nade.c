@@ -432,6 +432,8 @@ const tx_model_ops tx_model_nade = {
     .state_size = sizeof(nade),
     .config_size = sizeof(nade_config),
     .options = options,
+    .toys = "[{hidden: [7]}, {hidden: [33], order_seed: 1}, {hidden: [9], order: agnostic}, "
+            "{hidden: [8, 6], order: agnostic, order_seed: 2}]",
     .check = check,
     .build = build,
     .init = init,
