@@ -4,7 +4,7 @@
 #include "common/model/latent.h"
 #include "tests/support/check.h"
 
-extern const tx_model_ops tx_model_nice, tx_model_vae, tx_model_gan, tx_model_independent;
+extern const tx_model_ops tx_model_nice, tx_model_vae, tx_model_iwae, tx_model_gan, tx_model_independent;
 
 enum { MAX_WIDTH = 64 };
 static const double log_two_pi = 1.8378770664093453;
@@ -315,17 +315,18 @@ static double vae_likelihood(const tx_model *m, const vae_case *c, size_t k, con
     return sum;
 }
 
-/* Lower bound with L samples and, where L = 1, log weight of the same noise, of row `row` of the noise. */
+/* Lower bound with L samples, and the log of the mean of the L importance weights of the same noise, which is row `row`
+ * of the noise. */
 static double vae_naive(const tx_model *m, const vae_case *c, tx_rng r, uint64_t row, size_t L, const real x[],
-                        double *log_weight)
+                        double *weighed)
 {
-    double in[MAX_WIDTH], h[MAX_WIDTH], z[MAX_WIDTH], sum = 0, kl = 0, ratio = 0;
+    double in[MAX_WIDTH], h[MAX_WIDTH], z[MAX_WIDTH], sum = 0, kl = 0, weight_sum = 0;
     size_t k = tx_cols(weight(m->net[0], m->net[0] && weight(m->net[0], "layer_b1").x ? "layer_b1" : "layer_b0")) / 2;
     if (weight(m->net[0], "layer_b2").x) k = tx_cols(weight(m->net[0], "layer_b2")) / 2;
     for (size_t j = 0; j < m->space->dim; j++) in[j] = (double)x[j];
     network(m->net[0], "layer", c->act, m->space->dim, in, h);
     for (size_t l = 0; l < L; l++) {
-        ratio = 0;
+        double ratio = 0;
         for (size_t i = 0; i < k; i++) {
             real e;
             tx_rng_normal(r, (row * L + l) * k + i, 1, &e);
@@ -334,9 +335,11 @@ static double vae_naive(const tx_model *m, const vae_case *c, tx_rng r, uint64_t
             ratio += standard_logp(z[i]) - normal_logp(z[i], mu, sd * sd);
             if (l == 0) kl += 0.5 * (mu * mu + sd * sd - 1 - h[k + i]);
         }
-        sum += vae_likelihood(m, c, k, z, x);
+        double given = vae_likelihood(m, c, k, z, x);
+        sum += given;
+        weight_sum += exp(given + ratio);
     }
-    *log_weight = sum + ratio;
+    *weighed = log(weight_sum / (double)L);
     return sum / (double)L - kl;
 }
 
@@ -349,16 +352,19 @@ static tx_var vae_log_weight(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, 
     return tx_log_weight(m, t, tx_observation_of(m, 0), x, mu, lv, e);
 }
 
+/* Both bounds; of an iwae the second is what training ascends. */
 static void vae_formula(void)
 {
     enum { N = 4, D = 7, FIRST = 13 };
     for (size_t i = 0; i < TX_LEN(vaes); i++)
-        for (size_t L = 1; L <= 3; L += 2) {
+        for (size_t k = 0; k < 4; k++) {
             const vae_case *c = &vaes[i];
+            const tx_model_ops *ops = k < 2 ? &tx_model_vae : &tx_model_iwae;
+            size_t L = k % 2 ? 3 : 1;
             tx_space space = space_of(c->levels, D, c->bound);
             char text[256];
             snprintf(text, sizeof text, "%s, n_sample: %zu}", c->text, L);
-            tx_model *m = model(&tx_model_vae, &space, text);
+            tx_model *m = model(ops, &space, text);
             tx_tape *t = tx_tape_new(1 << 16);
             tx_rng r = tx_rng_root(99);
             real x[N * D];
@@ -367,11 +373,12 @@ static void vae_formula(void)
             shake(m, 0.5);
             tx_model_bind(m, t);
             tx_var data = tx_leaf(t, tx_matrix(x, N, D));
-            tx_var bound = tx_model_vae.elbo(m, t, r, FIRST, data), w = vae_log_weight(m, t, r, FIRST, data);
+            tx_var bound = ops->elbo(m, t, r, FIRST, data);
+            tx_var w = ops->bound ? ops->bound(m, t, r, FIRST, data) : vae_log_weight(m, t, r, FIRST, data);
             for (size_t row = 0; row < N; row++) {
                 double weighed, want = vae_naive(m, c, r, FIRST + row, L, x + row * D, &weighed);
                 CHECK_NEAR(bound->v.x[row], want, 4 * TOL * (fabs(want) + D));
-                if (L == 1) CHECK_NEAR(w->v.x[row], weighed, 4 * TOL * (fabs(weighed) + D));
+                if (L == 1 || ops->bound) CHECK_NEAR(w->v.x[row], weighed, 4 * TOL * (fabs(weighed) + D));
             }
             tx_tape_free(t);
             tx_model_free(m);
@@ -815,6 +822,61 @@ static void gan_gradient(void)
     }
 }
 
+/* What a player descends, by formula. */
+static double gan_loss(const tx_model *m, const gan_case *c, int player, tx_rng step, double data[][MAX_WIDTH])
+{
+    tx_rng r = tx_rng_fold(step, 0), g = tx_rng_named(step, "dropout of the generator");
+    double fake[GAN_N][MAX_WIDTH], logit, unused, loss;
+    gan_fakes(m, c, step, 0, fake);
+    if (player == 0) return c->scale * gan_mean_softplus(m, c, g, fake, c->sign, &unused, &unused);
+    loss = gan_mean_softplus(m, c, tx_rng_named(r, "dropout of data"), data, -1, &logit, &unused) + c->eps * logit;
+    return loss + gan_mean_softplus(m, c, tx_rng_named(r, "dropout of fakes"), fake, 1, &logit, &unused);
+}
+
+/* A step of rate 1 moves every weight of a player by minus the slope of its loss, by central differences. */
+static void gan_slopes(void)
+{
+    static const char *const still[] = {", discriminator_rate: 0", ", generator_rate: 0"};
+    const double h = sizeof(real) == 8 ? 1e-5 : 1e-3, tol = sizeof(real) == 8 ? 1e-6 : 1e-4;
+    for (size_t i = 0; i < 4 * TX_LEN(gans); i++) {
+        const gan_case *c = &gans[i / 4];
+        int player = i % 2;
+        tx_space space = i & 2 ? space_of(5, GAN_D, (double[]){0, 4}) : space_of(0, GAN_D, unbounded);
+        tx_model *m = gan_trained_by(&space, c->text, still[player]);
+        tx_tape *t = tx_tape_new(1 << 16);
+        tx_step s = {.tape = t, .rng = tx_rng_root(21), .rate = 1};
+        tx_metrics out;
+        real x[GAN_N * GAN_D];
+        double data[GAN_N][MAX_WIDTH], *g;
+        fill(i, GAN_N * GAN_D, x);
+        for (size_t k = 0; k < GAN_N * GAN_D; k++) data[k / GAN_D][k % GAN_D] = (double)x[k];
+        shake(m, 0.5);
+        tx_tensor block = tx_params_block(m->net[player]);
+        real *old = memcpy(tx_alloc(tx_len(block), sizeof *old), block.x, tx_len(block) * sizeof *old);
+        CHECK_OK(tx_model_step(m, &s, tx_matrix(x, GAN_N, GAN_D), &out));
+        g = tx_alloc(tx_len(block), sizeof *g);
+        for (size_t k = 0; k < tx_len(block); k++) g[k] = (double)old[k] - (double)block.x[k], block.x[k] = old[k];
+        for (int q = 0; q < tx_params_count(m->net[player]); q++) {
+            tx_tensor w = tx_params_value(m->net[player], (tx_param){q});
+            double largest = 0;
+            for (size_t k = 0; k < tx_len(w); k++) {
+                real kept = w.x[k], up = (real)((double)kept + h), down = (real)((double)kept - h);
+                w.x[k] = up;
+                double slope = gan_loss(m, c, player, s.rng, data);
+                w.x[k] = down;
+                slope = (slope - gan_loss(m, c, player, s.rng, data)) / ((double)up - (double)down);
+                w.x[k] = kept;
+                CHECK_NEAR(g[w.x - block.x + (ptrdiff_t)k], slope, tol * fmax(fabs(slope), 1e-2));
+                largest = fmax(largest, fabs(slope));
+            }
+            CHECK_TRUE(largest > 1e-3);
+        }
+        free(old), free(g);
+        tx_tape_free(t);
+        tx_model_free(m);
+    }
+}
+
 /* Each player moves its own weights only, and downhill. */
 static void gan_turns(void)
 {
@@ -1021,7 +1083,7 @@ int main(void)
                            {"nice: starts at the data's moments", nice_start},
                            {"nice: one coordinate", nice_one_coordinate},
                            {"nice: samples come from its prior", nice_samples_from_its_prior},
-                           {"vae: lower bound and log weight by formula", vae_formula},
+                           {"vae, iwae: lower bounds and log weight by formula", vae_formula},
                            {"vae: a variance beyond exp", vae_wide_variance},
                            {"vae: closed-form divergence against Monte Carlo", vae_divergence},
                            {"vae: a linear one is probabilistic PCA", vae_is_probabilistic_pca},
@@ -1030,6 +1092,7 @@ int main(void)
                            {"vae: starts at the marginals", vae_start},
                            {"gan: losses by formula", gan_formula},
                            {"gan: D's gradient is that of two passes", gan_gradient},
+                           {"gan: both players' gradients are slopes of the formula", gan_slopes},
                            {"gan: each player moves itself", gan_turns},
                            {"gan: samples", gan_samples},
                            {"gan: learns a normal distribution", gan_learns},
