@@ -46,6 +46,36 @@ static void test_known_answers(void)
     }
 }
 
+/* How seeds, numbers and names become streams: as common/tensor/rng.c says, by a Philox written anew in Python. Every
+ * stored result goes back to these streams. */
+static void test_derivation(void)
+{
+    const uint64_t seed = 0xfedcba9876543210u;
+    const tx_rng a = tx_rng_root(seed), b = tx_rng_root(2385);
+    const struct {
+        tx_rng r;
+        uint64_t key, path, first; /* 64 bits of block 0 */
+    } kat[] = {
+        {tx_rng_root(0), 0, 0, 0xe169c58d6627e8d5u},
+        {a, seed, 0, 0x0559bf7fba4b834cu},
+        {tx_rng_fold(a, 7), seed, 0x70ba21858fb2c21eu, 0x11989f5e070cb9b6u},
+        {tx_rng_fold(a, ((uint64_t)1 << 40) + 5), seed, 0xeb3ff708aa8f68acu, 0xf0606bce3bb26594u},
+        {tx_rng_named(a, ""), seed, 0x1c84c6631356f34au, 0xa2101c389c322a24u},
+        {tx_rng_named(a, "shuffle"), seed, 0xbfefb1b72f1e30ccu, 0x8c8eb6ad06895699u},
+        {tx_rng_named(b, "eight888"), 2385, 0xaa21a38c462a7ef8u, 0xc078f0c27eddb04eu},
+        {tx_rng_named(b, "linear rows"), 2385, 0xabebc9eda2e29ae4u, 0xf86aff60e50c417eu},
+        {tx_rng_named(b, "\xc3\xa9"), 2385, 0xddb1fc75ca2c6f4fu, 0xce682421d3a7797du},
+        {tx_rng_fold(tx_rng_named(b, "init"), 3), 2385, 0x3a4070a7921ae2dcu, 0x639a8d77cd0309cbu},
+        {tx_rng_named(tx_rng_fold(b, 3), "init"), 2385, 0x5bcb2d1452370505u, 0x4617438902e6bda0u},
+    };
+    for (size_t i = 0; i < TX_LEN(kat); i++) {
+        uint32_t w[4];
+        tx_rng_block(kat[i].r, 0, w);
+        CHECK_TRUE(kat[i].r.key == kat[i].key && kat[i].r.path == kat[i].path);
+        CHECK_TRUE(((uint64_t)w[1] << 32 | w[0]) == kat[i].first);
+    }
+}
+
 /* The vectorised fills use Random123's words, in order, also where the block number's halves carry. */
 static void test_fill_is_philox(void)
 {
@@ -232,18 +262,20 @@ static int by_value(const void *a, const void *b)
     return (u > v) - (u < v);
 }
 
-/* 64-bit beginnings of 10^5 streams: a repetition has probability 3e-10. */
+/* 64-bit beginnings of 10^6 streams: of numbers, names, numbers below a number, and seeds. A repetition has probability
+ * 3e-8. */
 static void test_streams_differ(void)
 {
-    enum { STREAMS = 100000 };
+    enum { STREAMS = 1000000 };
     uint64_t *first = tx_alloc(STREAMS, sizeof *first);
     const tx_rng root = tx_rng_root(3);
     for (size_t i = 0; i < STREAMS; i++) {
         char name[16];
-        snprintf(name, sizeof name, "%zu", i / 3);
-        tx_rng r = i % 3 == 0   ? tx_rng_fold(root, i / 3)
-                   : i % 3 == 1 ? tx_rng_named(root, name)
-                                : tx_rng_fold(tx_rng_fold(root, 1), i / 3);
+        snprintf(name, sizeof name, "%zu", i / 4);
+        tx_rng r = i % 4 == 0   ? tx_rng_fold(root, i / 4)
+                   : i % 4 == 1 ? tx_rng_named(root, name)
+                   : i % 4 == 2 ? tx_rng_fold(tx_rng_fold(root, 1), i / 4)
+                                : tx_rng_root(i / 4);
         uint32_t w[4];
         tx_rng_block(r, 0, w);
         first[i] = (uint64_t)w[1] << 32 | w[0];
@@ -338,6 +370,7 @@ int main(void)
 {
     static const tx_test tests[] = {
         {"known answers", test_known_answers},
+        {"known streams of seeds, numbers and names", test_derivation},
         {"fills are Philox's words", test_fill_is_philox},
         {"normals from words", test_box_muller},
         {"fills in pieces", test_pieces},
