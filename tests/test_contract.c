@@ -207,24 +207,6 @@ static void discrete_density(const subject *s)
     tx_tape_free(t), tx_model_free(m);
 }
 
-/* The sum over all states, for several draws of the weights. */
-static void sums_to_one(const subject *s)
-{
-    if (!s->ops->log_prob) return;
-    static const double scale[] = {0.1, 0.4, 0.785, 1.385};
-    size_t n = n_states(&s->view->space);
-    tx_tape *t = tx_tape_new(0);
-    for (uint64_t k = 0; k < 3 * TX_LEN(scale); k++) {
-        tx_model *m = make(s, 30 + k);
-        shake_by(m, tx_rng_root(40 + k), scale[k % TX_LEN(scale)]);
-        double *p = all_states(m, t, n), sum = 0;
-        for (size_t i = 0; i < n; i++) sum += p[i];
-        CHECK_NEAR(sum, 1, is_double ? 1e-10 : 1e-5);
-        free(p), tx_model_free(m);
-    }
-    tx_tape_free(t);
-}
-
 /* x = c u/(1-u^2) maps (-1,1) to the line: the trapezoid rule in u is exact to all orders for smooth densities. */
 static double map_line(double u, double *dx)
 {
@@ -313,11 +295,31 @@ static void real_density(const subject *s)
     free(x), tx_tape_free(t), tx_model_free(m);
 }
 
+/* The sum over all states, or the integral over the line, for several draws of the weights. */
+static void sums_to_one(const subject *s)
+{
+    if (!s->ops->log_prob) return;
+    static const double scale[] = {0.1, 0.4, 0.785, 1.385};
+    bool counts = s->view->space.measure == TX_COUNTING;
+    size_t n = counts ? n_states(&s->view->space) : 0;
+    tx_tape *t = tx_tape_new(0);
+    for (uint64_t k = 0; k < (counts ? 3 : 1) * TX_LEN(scale); k++) {
+        tx_model *m = make(s, 30 + k);
+        shake_by(m, tx_rng_root(40 + k), scale[k % TX_LEN(scale)]);
+        double *p = counts ? all_states(m, t, n) : NULL, sum = counts ? 0 : integral(m, t);
+        for (size_t i = 0; i < n; i++) sum += p[i];
+        CHECK_NEAR(sum, 1, is_double ? 1e-10 : 1e-5);
+        free(p), tx_model_free(m);
+    }
+    tx_tape_free(t);
+}
+
 static void test_sums(void)
 {
     static const size_t bits[] = {1, 2, 3, 6, 10}, levels[] = {1, 2, 5};
     for (size_t k = 0; k < TX_LEN(bits); k++) on_space(TX_BINARY, 2, bits[k], false, sums_to_one);
     for (size_t k = 0; k < TX_LEN(levels); k++) on_space(TX_LEVELS, 4, levels[k], false, sums_to_one);
+    if (is_double) on_space(TX_REAL, 0, 1, false, sums_to_one);
 }
 static void test_binary_density(void) { on_space(TX_BINARY, 2, 6, false, discrete_density); }
 static void test_levels_density(void) { on_space(TX_LEVELS, 4, 3, false, discrete_density); }
@@ -832,7 +834,7 @@ int main(void)
 {
     tx_threads_set(1);
     static const tx_test tests[] = {
-        {"sums over {0,1}^D and {0..3}^D are 1", test_sums},
+        {"sums over {0,1}^D and {0..3}^D and integrals over R are 1, whatever the weights", test_sums},
         {"sums over {0,1}^6 are 1 and samples follow them", test_binary_density},
         {"sums over {0..3}^3 are 1 and samples follow them", test_levels_density},
         {"integrals over R and R^2 are 1 and samples follow them", test_real_density},
