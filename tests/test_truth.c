@@ -28,6 +28,7 @@
  *   a checkpoint under a key that nobody reads     test_store "checkpoints"; test_contract "a resumed training ends
  *                                                    with the same bits" */
 #include <stdlib.h>
+#include "common/base/moments.h"
 #include "common/data/measure.h"
 #include "common/likelihood/estimator.h"
 #include "common/model/train.h"
@@ -303,12 +304,17 @@ static double mean_elbo(const subject *o, const linear *l, size_t n)
 
 /* ---- bounds ---- */
 
+/* On the mean and on each of the rows, whose errors are of many repeats or weights. */
 static void check_bound(const subject *o, const char *name, const char *settings, tx_estimate *e)
 {
+    const double rounding = sizeof(real) == 8 ? 1e-10 : 1e-4;
+    int above = 0;
     CHECK_OK(estimate(o, name, settings, 0, 1, e));
     CHECK_INT(e->kind, TX_LOWER_BOUND);
     CHECK_TRUE(e->stochastic && e->measure == o->view.space.measure && e->n == N);
     CHECK_TRUE(e->mean <= mean_of(N, o->truth) + 4 * e->mc_error);
+    for (size_t i = 0; i < N; i++) above += !(e->log_likelihood[i] <= o->truth[i] + 5 * e->std_error[i] + rounding);
+    CHECK_INT(above, 0);
 }
 
 /* a - b over the rows, in its standard errors. */
@@ -329,8 +335,8 @@ static void test_bounds(void)
     open_linear(&o, &l);
     check_bound(&o, "elbo", "{n_repeat: 200}", &elbo);
     check_bound(&o, "iwae", "{n_importance: 1, n_repeat: 200}", &one);
-    check_bound(&o, "iwae", "{n_importance: 5, n_repeat: 4}", &five);
-    check_bound(&o, "iwae", "{n_importance: 50}", &fifty);
+    check_bound(&o, "iwae", "{n_importance: 5, n_repeat: 40}", &five);
+    check_bound(&o, "iwae", "{n_importance: 50, n_repeat: 20}", &fifty);
     double closed = mean_elbo(&o, &l, N), truth = mean_of(N, o.truth);
     CHECK_TRUE(truth - closed > 0.3); /* the factorial posterior is far from the true one */
     CHECK_NEAR(elbo.mean, closed, 4 * elbo.mc_error);
@@ -352,7 +358,7 @@ static void test_exact_posterior(void)
     tx_estimate e;
     open_linear(&o, &l);
     CHECK_NEAR(mean_elbo(&o, &l, N), mean_of(N, o.truth), sizeof(real) == 8 ? 1e-12 : 1e-5);
-    check_bound(&o, "elbo", "{n_repeat: 20}", &e);
+    check_bound(&o, "elbo", "{n_repeat: 500}", &e);
     CHECK_NEAR(e.mean, mean_of(N, o.truth), 4 * e.mc_error);
     tx_estimate_free(&e);
     for (size_t k = 0; k < TX_LEN(settings); k++) {
@@ -387,6 +393,44 @@ static void check_coverage(const subject *o, const char *name, const char *setti
                REPEATS);
     CHECK_TRUE(good);
     CHECK_NEAR(m.mean, expected, 5 * m.error); /* 14 times sharper than one interval */
+}
+
+/* KL(q(z|x) || p(z)) in closed form against the mean of log q(z|x) - log p(z) over 10^6 draws. The decoder ignores z,
+ * so that the bound is log p(x|z), the same for every z, less the divergence. */
+static void test_divergence(void)
+{
+    enum { DRAWS = 1000000 };
+    static const double off[] = {0.08, -1.3, 0.6}, wide[] = {0.1, -1.7, 1.2};
+    real *noise = tx_alloc((size_t)DRAWS * K, sizeof *noise);
+    subject o;
+    linear l = skewed();
+    open_linear(&o, &l);
+    tx_rng_normal(tx_rng_named(tx_rng_root(8), "divergence"), 0, (size_t)DRAWS * K, noise);
+    for (size_t c = 0; c < TX_LEN(off); c++) {
+        tx_estimate e;
+        tx_moments ratio = {0};
+        double x[D], mu[K];
+        l = linear_of(oblique, off[c], wide[c]);
+        memset(l.w, 0, sizeof l.w);
+        set_weights(o.m, &l);
+        row_of(&o, 0, x);
+        encode(&l, x, mu);
+        CHECK_OK(estimate(&o, "elbo", "{n_repeat: 2}", 1, 1, &e));
+        for (size_t i = 0; i < DRAWS; i++) {
+            double sum = 0;
+            for (int k = 0; k < K; k++) {
+                double u = (double)noise[i * K + (size_t)k], z = mu[k] + exp(0.5 * l.lv[k]) * u;
+                sum += 0.5 * (z * z - u * u - l.lv[k]);
+            }
+            tx_moments_add(&ratio, sum);
+        }
+        double closed = observation(&l, x, mu) - e.log_likelihood[0];
+        CHECK_NEAR(closed, tx_moments_mean(&ratio), 5 * tx_moments_error(&ratio));
+        CHECK_TRUE(tx_moments_error(&ratio) < 0.005 && closed > 0.1);
+        tx_estimate_free(&e);
+    }
+    free(noise);
+    close_subject(&o);
 }
 
 static void test_elbo_coverage(void)
@@ -499,7 +543,7 @@ static void test_bernoulli_bounds(void)
     tx_estimate elbo, five, fifty;
     open_bernoulli(&o);
     check_bound(&o, "elbo", "{n_repeat: 50}", &elbo);
-    check_bound(&o, "iwae", "{n_importance: 5, n_repeat: 4}", &five);
+    check_bound(&o, "iwae", "{n_importance: 5, n_repeat: 40}", &five);
     check_bound(&o, "iwae", "{n_importance: 500}", &fifty);
     CHECK_TRUE(rise(&five, &elbo) > 5);
     CHECK_TRUE(rise(&fifty, &five) > 5);
@@ -957,6 +1001,7 @@ int main(void)
     static const tx_test tests[] = {
         {"bounds lie below the truth and rise with k", test_bounds},
         {"bounds meet the truth where the encoder is the posterior", test_exact_posterior},
+        {"the divergence in closed form is that of 10^6 draws", test_divergence},
         {"elbo: coverage of the closed form", test_elbo_coverage},
         {"iwae: coverage of its expectation, and of the truth", test_iwae_coverage},
         {"bounds of a Bernoulli decoder lie below the truth and reach it", test_bernoulli_bounds},
