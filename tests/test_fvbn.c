@@ -255,15 +255,18 @@ static void test_log_prob(void)
 
 static void test_normalised(void)
 {
-    enum { D = 6, N = 1 << D };
-    static real x[N * D];
-    static double value[N];
-    for (size_t k = 0; k < TX_LEN(binary); k++) {
-        subject *s = open_subject(binary[k].name, D, binary[k].text, 1.385);
-        for (size_t i = 0; i < N * D; i++) x[i] = (i / D) >> (i % D) & 1;
-        tx_model_evaluate(s->m, s->t, TX_SCORE_LOG_PROB, tx_rng_root(0), 0, tx_matrix(x, N, D), value);
+    static const size_t dims[] = {1, 2, 3, 6, 10};
+    static const double spread[] = {0.385, 1.385};
+    enum { MOST_D = 10 };
+    static real x[MOST_D << MOST_D];
+    static double value[1 << MOST_D];
+    for (size_t k = 0; k < TX_LEN(binary) * TX_LEN(dims) * TX_LEN(spread); k++) {
+        size_t d = dims[k % TX_LEN(dims)], n = (size_t)1 << d, of = k / TX_LEN(dims);
+        subject *s = open_subject(binary[of / 2].name, d, binary[of / 2].text, spread[of % 2]);
+        for (size_t i = 0; i < n * d; i++) x[i] = (i / d) >> (i % d) & 1;
+        tx_model_evaluate(s->m, s->t, TX_SCORE_LOG_PROB, tx_rng_root(0), 0, tx_matrix(x, n, d), value);
         double sum = 0;
-        for (size_t i = 0; i < N; i++) sum += exp(value[i]);
+        for (size_t i = 0; i < n; i++) sum += exp(value[i]);
         CHECK_NEAR(sum, 1, tight);
         close_subject(s);
     }
