@@ -40,6 +40,20 @@ static tx_var loss(tx_model *m, tx_tape *t, tx_var x)
     return tx_matmul(t, tx_leaf(t, c), false, y, false);
 }
 
+/* A net for all orders has no likelihood that is differentiated, but an objective: its gradient, minus what a step of
+ * rate 1 moves, in place of the weights. */
+static void by_step(tx_model *m, tx_tape *t, tx_tensor x)
+{
+    tx_tensor w = tx_params_block(m->net[0]);
+    real *old = memcpy(tx_alloc(tx_len(w), sizeof *old), w.x, tx_len(w) * sizeof *old);
+    tx_step s = {.tape = t, .rng = tx_rng_root(1), .rate = 1};
+    tx_metrics out;
+    tx_model_train_with(m, tx_optim_find("sgd"), &(double[4]){0});
+    CHECK_OK(tx_model_step(m, &s, x, &out));
+    tx_vec_sub(tx_len(w), old, w.x, w.x);
+    free(old);
+}
+
 static void write_tensor(const char *head, tx_tensor g)
 {
     fprintf(file, "%s\n", head);
@@ -74,10 +88,8 @@ static void subject(const tx_model_ops *ops, int toy, const tx_space *space, con
     char head[TX_TEXT_MAX];
     tx_model *m = NULL;
     CHECK_OK(tx_model_new(&m, ops, config, space, 3));
-    if (ops->n_ordering && ops->n_ordering(m) == 0) { /* a net for all orders: its likelihood is not differentiated */
-        tx_model_free(m);
-        return;
-    }
+    bool any_order = ops->n_ordering && ops->n_ordering(m) == 0;
+    tx_tensor x = tx_matrix(rows, ROWS, space->dim);
     bool bits = space->measure == TX_COUNTING;
     uniform("x", 0, bits ? -0.6 : -1.5, bits ? 0.4 : 2.5, ROWS * space->dim, rows);
     for (size_t i = 0; bits && i < ROWS * space->dim; i++) rows[i] = rows[i] > 0;
@@ -90,8 +102,13 @@ static void subject(const tx_model_ops *ops, int toy, const tx_space *space, con
     for (int k = 0; k < (ops->log_prob || ops->posterior ? m->n_net : 1); k++) {
         tx_tensor grad[64];
         if (strcmp(tx_params_net(m->net[k]), "structure") == 0) continue;
-        tx_model_bind(m, t);
-        tx_params_grad(m->net[k], t, loss(m, t, tx_leaf(t, tx_matrix(rows, ROWS, space->dim))), grad);
+        if (any_order) {
+            by_step(m, t, x);
+            for (int q = 0; q < tx_params_count(m->net[k]); q++) grad[q] = tx_params_value(m->net[k], (tx_param){q});
+        } else {
+            tx_model_bind(m, t);
+            tx_params_grad(m->net[k], t, loss(m, t, tx_leaf(t, x)), grad);
+        }
         for (int q = 0; q < tx_params_count(m->net[k]); q++, n_tensor++) {
             snprintf(head, sizeof head, "%s, toy %d, D=%zu: %s/%s", ops->name, toy, space->dim,
                      tx_params_net(m->net[k]), tx_params_name(m->net[k], (tx_param){q}));
