@@ -2,24 +2,28 @@
 """Evaluates the densities of stored runs again, from the formulas of models/*/README.md and the numbers in the file
 alone, in float64: an independent witness of what result.h5 says.
 
-    check_numpy.py RESULT.h5 [...]
-        exact log-likelihoods within 1e-5 max(|LL|, D) of each row (1e-9 where the parameters are float64); lower bounds
-        against draws of its own; means, errors and bits per dimension; log-likelihoods of the stored samples
+    check_numpy.py RESULT.h5|evaluation-NAME.h5 [...]
+        exact log-likelihoods within 1e-5 max(|LL|, D) of each row (1e-9 where the parameters are float64), ensembles of
+        MADE's masks too; lower bounds against draws of its own, Parzen windows against the stored samples; means, errors
+        and bits per dimension; log-likelihoods of the stored samples. An evaluation is of the result.h5 beside it
     check_numpy.py --self-test [RESULT.h5 ...]
-        the formulas themselves (densities sum to 1), then that changes of the weights of each file, one at a time, fail
+        the formulas themselves (densities sum to 1), then that a change of each weight of each file, one at a time, fails
         the check
 
 Letters: n rows, D variables, K levels, L latent samples a bound."""
 import itertools
 import json
+import os
 import sys
 
 import h5py
 import numpy as np
 
 REPEATS = 300  # own draws of a stochastic bound
+DRAWS = 2000000  # latents of all of them: of bounds with many, the first rows are enough
 SIGMAS = 4, 5  # allowed: of a mean over rows, of a single row
 SHARED_NOISE = ("parzen",)  # estimators whose rows see the same samples: their errors do not average out
+FEW = 0.4  # error of a row's Parzen estimate from which on too few kernels carry it to tell how far off it is
 IDENTITY_VIEWS = "raw", "binarised", "static_binarised", "dequantised"
 
 
@@ -165,8 +169,8 @@ def fvbn(run, x):
     return bernoulli(x, masked_net(run, x, 0, [""])[0])
 
 
-def made(run, x):
-    act, sets = ACTIVATIONS[run.options["activation"]], range(run.options["masks"])
+def made(run, x, sets=None):
+    act, sets = ACTIVATIONS[run.options["activation"]], range(sets or run.options["masks"])
     each = [bernoulli(x, masked_net(run, x, k, ["_out"], act)[0]) for k in sets]
     return log_sum_exp(np.stack(each), 0) - np.log(len(each))
 
@@ -208,19 +212,49 @@ def nice(run, x):
     return prior.sum(1) + log_scale.sum()
 
 
-# Lower bounds: one draw for each row, with the given generator.
+# Lower bounds: one draw for each row, with the given generator; `s` are the settings of the estimate.
 
 
-def vae(run, x, random):
+def encode(run, x):
+    latent = run.options["latent"]
+    code = run.layers("encoder/layer", x, ACTIVATIONS[run.options["activation"]])
+    return code[:, :latent], code[:, latent:]
+
+
+def elbo(run, s, x, random):
     o, n, latent, act = run.options, len(x), run.options["latent"], ACTIVATIONS[run.options["activation"]]
-    code = run.layers("encoder/layer", x, act)
-    mu, log_variance = code[:, :latent], code[:, latent:]
+    mu, log_variance = encode(run, x)
     divergence = 0.5 * (mu**2 + np.exp(log_variance) - log_variance - 1).sum(1)
     total = 0
     for _ in range(o["n_sample"]):
         z = mu + np.exp(0.5 * log_variance) * random.standard_normal((n, latent))
         total = total + vae_observation(run, x, run.layers("decoder/layer", z, act))
     return total / o["n_sample"] - divergence
+
+
+def prior(run, n, random):
+    """Latents of n rows, as the net is given them."""
+    shape = n, run.options["latent"]
+    uniform = run.options.get("prior") == "uniform"
+    return random.uniform(-np.sqrt(3), np.sqrt(3), shape) if uniform else random.standard_normal(shape)
+
+
+def decode(run, z):
+    net = "generator" if run.model == "gan" else "decoder"
+    return run.layers(f"{net}/layer", z, ACTIVATIONS[run.options["activation"]])
+
+
+def iwae(run, s, x, random):
+    """Burda et al. 2016, equation 8; with a generator, the likelihood of Bernoullis with its output as their means."""
+    rows = np.repeat(x, s["n_importance"], 0)
+    if s["proposal"] == "prior":
+        z, log_weight = prior(run, len(rows), random), 0
+    else:
+        mu, log_variance = (np.repeat(part, s["n_importance"], 0) for part in encode(run, x))
+        z = mu + np.exp(0.5 * log_variance) * random.standard_normal(mu.shape)
+        log_weight = normal(z, 0, np.zeros_like(z)) - normal(z, mu, log_variance)
+    log_weight = log_weight + vae_observation(run, rows, decode(run, z))
+    return log_sum_exp(log_weight.reshape(len(x), -1), 1) - np.log(s["n_importance"])
 
 
 def vae_observation(run, x, y):
@@ -236,7 +270,8 @@ def vae_observation(run, x, y):
 
 EXACT = {"independent": independent, "chow_liu": chow_liu, "gaussian": gaussian, "mixture": mixture, "kde": kde,
          "fvbn": fvbn, "nade": nade, "made": made, "made_mog": made_mog, "nice": nice}
-BOUND = {"vae": vae}
+BOUND = {"elbo": elbo, "iwae": iwae}
+LATENT = {"vae", "iwae", "gan"}  # models without a density of their own; a generator has one with noise laid over it
 
 
 # Checks of one file: each adds to `said` and raises Wrong.
@@ -268,9 +303,18 @@ def check_summary(run, what, likelihood, errors):
     near(f"{what}: bits_per_dim", attrs["bits_per_dim"], bits)
 
 
-def check_exact(run, what, x, jacobian, ll):
-    own = EXACT[run.model](run, x) + jacobian
+def rounding(run, x, own):
+    """What a row may be off: distances to kernels, of products of matrices, lose the digits of their squares."""
     allowed = run.tolerance * np.maximum(np.abs(own), run.dim)
+    if run.model == "kde":
+        squares = ((x - run.weights["kernels/mean"]) ** 2).sum(1) + (run.weights["kernels/offset"] ** 2).sum(1).max()
+        allowed += 0.03 * run.tolerance * run.weights["kernels/scale"][0, 0] * squares
+    return allowed
+
+
+def check_exact(run, what, x, jacobian, ll, density=None):
+    own = (density or EXACT[run.model])(run, x) + jacobian
+    allowed = rounding(run, x, own)
     difference = np.abs(ll - own)
     row = int(np.argmax(np.where(np.isnan(difference), np.inf, difference / allowed)))
     if not difference[row] <= allowed[row]:
@@ -278,30 +322,68 @@ def check_exact(run, what, x, jacobian, ll):
     return f"{what} {len(x)} rows, largest difference {difference[row]:.1e} of {allowed[row]:.1e} allowed"
 
 
-def check_bound(run, what, x, jacobian, ll, stderr, repeats):
-    """The stored means of `repeats` draws a row and their errors, against own draws, which also give the spread. The
+def check_bound(run, s, what, bound, x, jacobian, ll, stderr):
+    """The stored means of so many draws a row and their errors, against own draws, which also give the spread. The
     mean of few skewed draws strays farther (Cornish & Fisher 1938)."""
+    rows = min(len(x), max(1, DRAWS // (REPEATS * s.get("n_importance", 1))))
+    x, jacobian, ll, stderr, repeats = x[:rows], jacobian[:rows], ll[:rows], stderr[:rows], s["n_repeat"]
     random = np.random.default_rng(20160719)
-    own = np.stack([BOUND[run.model](run, x, random) for _ in range(REPEATS)]) + jacobian
+    own = np.stack([bound(run, s, x, random) for _ in range(REPEATS)]) + jacobian
     mean, centred = own.mean(0), own - own.mean(0)
     variance = (centred**2).sum(0) / (REPEATS - 1)
     sd = np.sqrt(variance)
     skew = np.abs((centred**3).mean(0)) / np.maximum(sd, 1e-9) ** 3
     error = sd * np.sqrt(1 / repeats + 1 / REPEATS)
-    rounding = run.tolerance * np.maximum(np.abs(mean), run.dim)
-    single = (SIGMAS[1] + (SIGMAS[1] ** 2 - 1) / 6 * skew / np.sqrt(repeats)) * error + rounding
+    rounded = rounding(run, x, mean)
+    single = (SIGMAS[1] + (SIGMAS[1] ** 2 - 1) / 6 * skew / np.sqrt(repeats)) * error + rounded
     row = int(np.argmax(np.abs(ll - mean) / single))
     if not abs(ll[row] - mean[row]) <= single[row]:
         raise Wrong(f"{what}: row {row} is {ll[row]:.4f} in the file, {mean[row]:.4f} +- {error[row]:.4f} here")
     together = np.sqrt((error**2).sum()) / len(x)
     off = (ll - mean).mean()
-    if not abs(off) <= SIGMAS[0] * together + rounding.mean():
+    if not abs(off) <= SIGMAS[0] * together + rounded.mean():
         raise Wrong(f"{what}: the mean differs by {off:.4f} +- {together:.4f} over {len(x)} rows")
-    spread = ((centred**4).mean(0) - variance**2) / repeats + 2 * variance**2 / (repeats * (repeats - 1))
-    expected, found = variance.sum(), (stderr**2).sum() * repeats
-    if not abs(found - expected) <= SIGMAS[1] * np.sqrt(spread.sum() * (1 + repeats / REPEATS)) + (rounding**2).sum():
-        raise Wrong(f"{what}: Monte Carlo variances of the rows sum to {found:.4g}, here {expected:.4g}")
+    if repeats > 1:  # else the errors are a jackknife's
+        spread = ((centred**4).mean(0) - variance**2) / repeats + 2 * variance**2 / (repeats * (repeats - 1))
+        expected, found = variance.sum(), (stderr**2).sum() * repeats
+        if not abs(found - expected) <= SIGMAS[1] * np.sqrt(spread.sum() * (1 + repeats / REPEATS)) + (rounded**2).sum():
+            raise Wrong(f"{what}: Monte Carlo variances of the rows sum to {found:.4g}, here {expected:.4g}")
     return f"{what} {len(x)} rows, mean differs by {off:.1e}, Monte Carlo error {together:.1e}"
+
+
+def parzen(kernels, sigma, x):
+    """Log density of a kernel at each row of `kernels`, its error a row (infinitesimal jackknife) and of the mean."""
+    n, d = kernels.shape
+    each = np.stack([normal(kernels, row, 2 * np.log(sigma) * np.ones(d)) for row in x])
+    value = log_sum_exp(each, 1)
+    share = np.exp(each - value[:, None])
+    error = np.sqrt(np.maximum((share**2).sum(1) - 1 / n, 0) * n / (n - 1))
+    return value - np.log(n), error, share.sum(0).std(ddof=1) * np.sqrt(n) / len(x)
+
+
+def check_parzen(run, s, what, file, x, ll, stderr, mc_error):
+    """Against as many kernels again: the stored samples, of a generator samples drawn here."""
+    if run.model == "gan":
+        kernels = decode(run, prior(run, 4000, np.random.default_rng(20160719)))
+    else:
+        kernels = file["samples/mean" if s["kernel_at"] == "mean" else "samples/x"][()].astype(np.float64)
+    n, grid = s["n_sample"], np.geomspace(s["sigma_min"], s["sigma_max"], s["n_sigma"])
+    near(f"{what}: sigma", s["sigma"], grid[np.argmin(np.abs(grid - s["sigma"]))])
+    own, error, shared = parzen(kernels, s["sigma"], x)
+    sure = np.maximum(error, stderr) < FEW
+    if not sure.any():
+        return f"{what}: too few kernels for {len(x)} rows"
+    allowed = SIGMAS[1] * np.hypot(error, stderr)[sure] + rounding(run, x, own)[sure]
+    off = (ll - own)[sure]
+    row = int(np.argmax(np.abs(off) / allowed))
+    if not abs(off[row]) <= allowed[row]:
+        raise Wrong(f"{what}: a row is {ll[sure][row]:.4f} in the file, {own[sure][row]:.4f} +- {allowed[row] / SIGMAS[1]:.4f} here")
+    for said, stored, here in (("errors of rows", np.sqrt((stderr[sure] ** 2).mean()), np.sqrt((error[sure] ** 2).mean())),
+                               ("mc_error", mc_error, shared)):
+        ratio = stored / here * np.sqrt(n / len(kernels))
+        if sure.all() and not 0.4 < ratio < 2.5:
+            raise Wrong(f"{what}: {said} {ratio:.2f} times what they are here")
+    return f"{what} {sure.sum()} rows, mean differs by {off.mean():.1e}, Monte Carlo error {np.hypot(mc_error, shared):.1e}"
 
 
 def check_samples(run, file):
@@ -326,10 +408,27 @@ def check_coin_flips(run, file, split, likelihood):
         raise Wrong(f"{likelihood.name}: the mean, {likelihood.attrs['mean']:.4f}, is above minus {entropy.name}")
 
 
-def check(run, file):
+def check_estimate(run, file, what, group, x, jacobian):
+    """What was compared, or None where nothing is known otherwise: of ais, or of orders that are not stored."""
+    likelihood = group["log_likelihood"]
+    ll, s, estimator = likelihood[: len(x)], json.loads(text(likelihood, "settings")), text(likelihood, "estimator")
+    x, jacobian = x[: len(ll)], jacobian[: len(ll)]
+    errors = group["stderr"][: len(ll)] if "stderr" in group else None
+    if estimator == "exact":
+        return check_exact(run, what, x, jacobian, ll)
+    if estimator == "ensemble" and run.model == "made":
+        return check_exact(run, what, x, jacobian, ll, lambda run, x: made(run, x, s["n_ordering"]))
+    if estimator in BOUND:
+        return check_bound(run, s, what, BOUND[estimator], x, jacobian, ll, errors)
+    if estimator == "parzen" and run.view in IDENTITY_VIEWS:
+        return check_parzen(run, s, what, file, x, ll, errors, likelihood.attrs["mc_error"])
+    return None
+
+
+def check(run, file, estimates=None):
     """List of what was compared; empty where the model has no density."""
     said = []
-    for split, estimators in file["likelihood"].items():
+    for split, estimators in (estimates or file)["likelihood"].items():
         if split == "simulated":  # rows that the model drew: they lie beside their likelihoods
             for name, group in estimators.items():
                 check_summary(run, f"{name} {split}", group["log_likelihood"], group.get("stderr"))
@@ -341,30 +440,28 @@ def check(run, file):
             what, errors = f"{name} {split}", group.get("stderr")
             check_summary(run, what, group["log_likelihood"], errors)
             check_coin_flips(run, file, split, group["log_likelihood"])
-            ll = group["log_likelihood"][: len(x)]
-            given = x[: len(ll)], jacobian[: len(ll)], ll
-            if name == "exact":
-                said.append(check_exact(run, what, *given))
-            elif name == "elbo":
-                repeats = int(group["log_likelihood"].attrs["n_repeat"])
-                said.append(check_bound(run, what, *given, errors[: len(ll)], repeats))
-    return said + (check_samples(run, file) if said else [])
+            compared = check_estimate(run, file, what, group, x, jacobian)
+            said += [compared] if compared else []
+    return said + (check_samples(run, file) if run.model in EXACT and not estimates else [])
 
 
 def verdict(path):
     """"ok", "skip" or "FAIL", and what is said about the file."""
-    with h5py.File(path) as file:
+    with h5py.File(path) as estimates, h5py.File(os.path.join(os.path.dirname(path), "result.h5")) as file:
+        later = text(estimates, "schema") == "taxon-evaluation"
         run = Run.read(file)
-        name = f"{text(file, 'label')} on {text(file, 'dataset')}-{run.view}"
+        name = f"{text(file, 'label')} on {text(file, 'dataset')}-{run.view}{', evaluated' * later}"
         if text(file, "status") != "complete":
             return "skip", f"{name}: {text(file, 'status')}"
         try:
-            said = check(run, file)
+            if later and text(estimates, "run_sha256") != text(file, "content_sha256"):
+                raise Wrong("evaluates another run")
+            said = check(run, file, estimates if later else None)
         except Wrong as wrong:
             return "FAIL", f"{name}: {wrong}"
-        if not said and (run.model in EXACT or run.model in BOUND):
+        if not said and run.model not in {"gan"} and not later:
             return "FAIL", f"{name}: no log-likelihood to check"
-        return ("ok", f"{name}: {'; '.join(said)}") if said else ("skip", f"{name}: no density")
+        return ("ok", f"{name}: {'; '.join(said)}") if said else ("skip", f"{name}: nothing that is known otherwise")
 
 
 # Self-test.
@@ -377,7 +474,7 @@ def noticed(run, file, key):
     flat = weight.reshape(-1)
     for entry in np.random.default_rng(0).permutation(flat.size)[:100]:
         kept = flat.copy()
-        if run.model in BOUND:
+        if run.model in LATENT:
             flat += 0.5
         else:
             flat[entry] += 0.05
@@ -388,7 +485,7 @@ def noticed(run, file, key):
             return True
         finally:
             flat[:] = kept
-        if run.model in BOUND:
+        if run.model in LATENT:
             break
     return False
 
@@ -397,14 +494,14 @@ def perturbed(path):
     with h5py.File(path) as file:
         run = Run.read(file)
         name = f"{text(file, 'label')} on {text(file, 'dataset')}-{run.view}"
-        if run.model not in EXACT and run.model not in BOUND:
-            return "skip", f"{name}: no density"
-        keys = [key for key in run.weights if not key.startswith("structure/")]
+        keys = [key for key in run.weights if not key.startswith(("structure/", "discriminator/"))]
+        if not check(run, file):
+            return "skip", f"{name}: nothing that is known otherwise"
         missed = [key for key in keys if not noticed(run, file, key)]
         said = f"{name}: changes of {len(keys) - len(missed)} weights are noticed"
-        if missed:  # a mixture of one component has free logits, one variable depends on no other, a bound has noise
+        if missed:  # a mixture of one component has free logits, one variable depends on no other
             said += f", not those of {', '.join(missed)}"
-        return "ok" if len(missed) < len(keys) else "FAIL", said
+        return "FAIL" if missed else "ok", said
 
 
 def drawn(random, **shapes):
@@ -471,8 +568,9 @@ def tiny_continuous(random):
 
 
 def linear_vae_gap(random):
-    """A linear VAE with the true posterior is probabilistic PCA: its bound is exact (Tipping & Bishop 1999). Returns
-    the mean distance in Monte Carlo errors. A diagonal posterior needs orthogonal columns."""
+    """A linear VAE with the true posterior is probabilistic PCA: its bound is exact (Tipping & Bishop 1999), and so is each
+    importance weight. Returns the mean distance in Monte Carlo errors, and the largest of weights. A diagonal posterior
+    needs orthogonal columns."""
     sigma, w, b = 0.7, np.linalg.qr(random.standard_normal((5, 2)))[0] * [1.3, 0.6], random.standard_normal((1, 5))
     precision = 1 + (w**2).sum(0) / sigma**2
     to_mu = w / sigma**2 / precision
@@ -481,12 +579,13 @@ def linear_vae_gap(random):
     options = {"latent": 2, "activation": "tanh", "variance": "fixed", "sigma": sigma, "n_sample": 2}
     run, x = Run("vae", options, weights, 5), random.standard_normal((20, 5))
     run.measure = "lebesgue"
-    bound = np.stack([vae(run, x, random) for _ in range(2000)]).mean(1)
+    bound = np.stack([elbo(run, {}, x, random) for _ in range(2000)]).mean(1)
     covariance = w @ w.T + sigma**2 * np.eye(5)
     centred = x - b
     squares = (centred * np.linalg.solve(covariance, centred.T).T).sum(1)
     truth = -0.5 * (np.linalg.slogdet(2 * np.pi * covariance)[1] + squares)
-    return abs(bound.mean() - truth.mean()) / (bound.std() / np.sqrt(len(bound)))
+    weight = iwae(run, {"n_importance": 3, "proposal": "encoder"}, x, random) - truth
+    return abs(bound.mean() - truth.mean()) / (bound.std() / np.sqrt(len(bound))), np.abs(weight).max()
 
 
 def formulas():
@@ -502,8 +601,13 @@ def formulas():
         rows = (np.column_stack([np.full_like(axis, x), axis]) for x in axis)
         total = sum(np.exp(EXACT[run.model](run, x)).sum() for x in rows) * step**2
         yield "ok" if abs(total - 1) < 1e-6 else "FAIL", f"{run.model}: integral over the plane, 1 + {total - 1:.0e}"
-    gap = linear_vae_gap(random)
+    gap, off = linear_vae_gap(random)
     yield "ok" if gap < SIGMAS[1] else "FAIL", f"vae: bound of a linear one, {gap:.1f} errors from log p(x)"
+    yield "ok" if off < 1e-12 else "FAIL", f"vae: importance weights of a linear one, {off:.0e} from log p(x)"
+    kernels, x = random.standard_normal((7, 2)), random.standard_normal((5, 2))
+    same = {"log_weight": np.zeros((1, 7)), "mean": kernels, "log_variance": np.full((7, 2), 2 * np.log(0.7))}
+    off = np.abs(parzen(kernels, 0.7, x)[0] - mixture(Run("mixture", {}, {f"mixture/{k}": v for k, v in same.items()}, 2), x)).max()
+    yield "ok" if off < 1e-12 else "FAIL", f"parzen: {off:.0e} from a mixture of normals"
 
 
 def main(arguments):

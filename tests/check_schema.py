@@ -4,7 +4,8 @@
 check_schema.py FILE.h5...              each file; the first violation of each is printed
 check_schema.py --self-test FILE.h5     breaks copies of a good file, one rule a copy: each must be noticed
 
-Needs h5py, xarray, netCDF4, h5netcdf (python3-h5py, python3-xarray, python3-netcdf4, python3-h5netcdf) and ncdump.
+Needs h5py, xarray, netCDF4, h5netcdf (python3-h5py, python3-xarray, python3-netcdf4, python3-h5netcdf) and ncdump; where R has
+rhdf5 (r-bioc-rhdf5), it reads the files too.
 """
 import argparse
 import hashlib
@@ -15,12 +16,15 @@ import subprocess
 import sys
 import tempfile
 
+import h5netcdf
 import h5py
+import netCDF4
 import numpy as np
 import xarray as xr
 
 TRAILER = 77
 SCHEMAS = {"taxon-run", "taxon-evaluation", "taxon-compare", "taxon-checkpoint", "taxon-samples"}
+ENGINES = "netcdf4", "h5netcdf"
 KINDS = {"exact", "lower_bound", "upper_bound", "estimate"}
 MEASURES = {"counting", "lebesgue"}
 NUMBERS = {"f64": h5py.h5t.IEEE_F64LE, "f32": h5py.h5t.IEEE_F32LE, "u8": h5py.h5t.STD_U8LE, "i32": h5py.h5t.STD_I32LE}
@@ -175,9 +179,15 @@ def digest(values):
 
 
 def check_xarray(path, found, engine):
-    for group, expected in found.items():
-        where = f"{engine}: {group}"
-        with xr.open_dataset(path, group=group, engine=engine) as d:
+    """Groups of a file that is opened once: xr.open_dataset(path, group=...) makes the same of it, and opens it each time."""
+    if engine == "netcdf4":
+        opened, store = netCDF4.Dataset(path), xr.backends.NetCDF4DataStore
+    else:
+        opened, store = h5netcdf.File(path, "r", decode_vlen_strings=True), xr.backends.H5NetCDFStore
+    with opened as file:
+        for group, expected in found.items():
+            where = f"{engine}: {group}"
+            d = xr.open_dataset(store(file[group] if group != "/" else file))
             names = set(map(str, d.variables))
             require(names == set(expected), where, f"has variables {sorted(names)}, not {sorted(expected)}")
             for dim in d.dims:
@@ -192,12 +202,64 @@ def check_ncdump(path, found):
     run = subprocess.run(["ncdump", "-h", path], capture_output=True, text=True)
     require(run.returncode == 0, f"ncdump: {path}", f"exit code {run.returncode}: {run.stderr.strip()}")
     require("phony_dim" not in run.stdout, f"ncdump: {path}", "has unnamed dimensions")
-    seen = re.findall(r"^\s*(?:double|float|ubyte|int|string) [^:=]+;$", run.stdout, re.MULTILINE)
-    expected = sum(len(v) for v in found.values())
-    require(len(seen) == expected, f"ncdump: {path}", f"shows {len(seen)} variables, not {expected}")
+    group, seen = [], {"/": set()}
+    for line in run.stdout.replace("\\", "").splitlines():
+        begin, variable = re.match(r"^\s*group: (\S+) {", line), re.match(r"^\s*(?:double|float|ubyte|int|string) ([^\s:=(]+)[^:=]*;$", line)
+        if begin:
+            group.append(begin[1])
+            seen["/" + "/".join(group)] = set()
+        elif re.match(r"^\s*} // group /?\S", line):
+            group = group[:-1]
+        elif variable:
+            seen["/" + "/".join(group)].add(variable[1])
+    for name in set(seen) | set(found):
+        shown, expected = seen.get(name, set()), set(found.get(name, ()))
+        require(shown == expected, f"ncdump: {name}", f"shows variables {sorted(shown)}, not {sorted(expected)}")
+
+
+# A line a variable: file, name, sum of numbers or bytes of texts.
+R = r"""
+suppressMessages(library(rhdf5))
+for (path in commandArgs(TRUE)) {
+  file <- H5Fopen(path, flags = "H5F_ACC_RDONLY")
+  all <- h5ls(file)
+  all <- all[all$otype == "H5I_DATASET", ]
+  for (name in paste(sub("/$", "", all$group), all$name, sep = "/")) {
+    x <- h5read(file, name)
+    value <- if (is.character(x)) sum(nchar(x, "bytes")) else sum(as.numeric(x), na.rm = TRUE)
+    cat(sprintf("%s\t%s\t%.17g\n", path, name, value))
+  }
+  H5Fclose(file)
+}
+"""
+
+
+def has_r():
+    try:
+        return subprocess.run(["Rscript", "-e", "library(rhdf5)"], capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def check_r(files):
+    """{path: found} as R reads it: yields what sums to something else."""
+    run = subprocess.run(["Rscript", "-", *files], input=R, capture_output=True, text=True)
+    seen = {path: {} for path in files}
+    for path, name, value in (line.split("\t") for line in run.stdout.splitlines()):
+        seen[path][name] = float(value)
+    for path, found in files.items():
+        for group, expected in found.items():
+            for name, values in expected.items():
+                where, own = f"{group.rstrip('/')}/{name}", np.asarray(values)
+                text = own.dtype.kind in "OUS"
+                own = np.array([len(str(v).encode()) for v in own.ravel()]) if text else own.astype(np.float64)
+                total, value = np.nansum(own), seen[path].get(where, np.nan)
+                if not abs(value - total) <= 1e-12 * np.nansum(np.abs(own)):
+                    yield Violation(f"R: {path}: {where} sums to {value!r}, not {total!r} {run.stderr.strip():.200}")
 
 
 def check_file(path):
+    """The variables of the file: {group: {name: array}}."""
     check_trailer(path)
     found = {}
     with h5py.File(path, "r") as f:
@@ -207,10 +269,10 @@ def check_file(path):
         if schema != "taxon-checkpoint":
             require(re.match(r"^[0-9a-f]{64}$", text_of("/", f, "content_sha256")), "/", "content_sha256 is no SHA-256")
         check_group(f, found)
-    for engine in ("netcdf4", "h5netcdf"):
+    for engine in ENGINES:
         check_xarray(path, found, engine)
     check_ncdump(path, found)
-    return sum(len(v) for v in found.values())
+    return found
 
 
 LL = "/likelihood/test/exact/log_likelihood"
@@ -292,7 +354,13 @@ def broken_copy(good, path, breakage):
         f.write(b"TAXONSHA256 " + hashlib.sha256(data).hexdigest().encode() + b"\n")
 
 
-def self_test(good):
+def altered(found, add):
+    """The same with one number larger, or with one variable more."""
+    group = {**found["/cost"], **({"more": np.float64(2.385)} if add else {})}
+    return {**found, "/cost": {**group, "n_step": group["n_step"] + (not add)}}
+
+
+def self_test(good, with_r):
     """Yields (name, message or None) of each breakage."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "broken.h5")
@@ -310,6 +378,47 @@ def self_test(good):
                 yield name, "was not noticed"
             except Violation as v:
                 yield name, None if expected in str(v) else f"was taken for '{v}'"
+    found = check_file(good)
+    readers = [(engine, lambda f, e=engine: check_xarray(good, f, e)) for engine in ENGINES] + [("ncdump", lambda f: check_ncdump(good, f))]
+    for reader, check in readers:
+        for add in (False, True):
+            if add or reader != "ncdump":  # it is asked for headers only
+                yield reading(reader, add, check, altered(found, add))
+    for add in (False, True) if with_r else ():
+        said = list(check_r({good: altered(found, add)}))
+        yield f"another file in R{', of more variables' * add}", None if len(said) == 1 else f"{len(said)} violations"
+
+
+def reading(reader, add, check, found):
+    try:
+        check(found)
+        message = "was not noticed"
+    except Violation as v:
+        message = None if str(v).startswith(f"{reader}: /cost") else f"was taken for '{v}'"
+    return f"another file in {reader}{', of more variables' * add}", message
+
+
+def check_all(paths, testing=False):
+    """Prints a line a file; (passed, failed)."""
+    good, failed, passed, with_r = {}, 0, 0, has_r()
+    for path in paths:
+        try:
+            good[path] = check_file(path)
+        except (Violation, OSError, ValueError, KeyError, RuntimeError) as e:
+            print(f"{path}: {e}")
+            failed += 1
+    wrong = list(check_r(good)) if with_r and good else []
+    for violation in wrong:
+        print(violation)
+    for path, found in good.items():
+        count = sum(len(v) for v in found.values())
+        print(f"{path}: {count} variables, alike in h5py, xarray (netcdf4, h5netcdf), ncdump{' and R' * with_r}")
+        for name, message in self_test(path, with_r) if testing else ():
+            print(f"  {name}: {message or 'noticed'}")
+            passed, failed = passed + (message is None), failed + (message is not None)
+    if not with_r:
+        print("skipped: R, which has no rhdf5 here")
+    return passed + len(good), failed + len(wrong)
 
 
 def main():
@@ -317,19 +426,7 @@ def main():
     parser.add_argument("--self-test", action="store_true", help="break copies of the files and expect to notice")
     parser.add_argument("file", nargs="+")
     args = parser.parse_args()
-    passed = failed = 0
-    for path in args.file:
-        try:
-            count = check_file(path)
-            print(f"{path}: {count} variables, alike in h5py, xarray (netcdf4, h5netcdf) and ncdump")
-            passed += 1
-        except (Violation, OSError, ValueError, KeyError, RuntimeError) as e:
-            print(f"{path}: {e}")
-            failed += 1
-            continue
-        for name, message in self_test(path) if args.self_test else ():
-            print(f"  {name}: {message or 'noticed'}")
-            passed, failed = passed + (message is None), failed + (message is not None)
+    passed, failed = check_all(args.file, args.self_test)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 
