@@ -44,9 +44,9 @@ TESTS = [
     ("common/likelihood/", "likelihood iwae truth"),
     ("models/baseline/(chow_liu|gaussian|independent|kde|mixture)", r"baseline zoo contract:\1:integrals," + BITS),
     ("models/baseline/", "baseline zoo"),
-    ("models/fvbn/made_mog", f"fvbn start contract:made_mog:{BITS}"),
-    ("models/fvbn/", f"fvbn start ensemble contract:fvbn,made,nade:{BITS},threads"),
-    (r"models/(\w+)/", r"zoo start contract:\1:integrals," + BITS),
+    ("models/fvbn/made_mog", f"fvbn start gradients contract:made_mog:{BITS}"),
+    ("models/fvbn/", f"fvbn start gradients ensemble contract:fvbn,made,nade:{BITS},threads"),
+    (r"models/(\w+)/", r"zoo start gradients contract:\1:integrals," + BITS),
     ("", "zoo contract:gaussian"),
 ]
 
