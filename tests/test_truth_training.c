@@ -303,6 +303,56 @@ typedef struct data {
     tx_view view;
 } data;
 
+/* A flow of NICE's own form: even coordinates shift the odd ones, these the even ones, by KINKS units of a relu layer;
+ * then scales, and the standard logistic prior. */
+enum { FLOW = 4, KINKS = 3 };
+static const double flow_in[2][KINKS][2] = {{{1.2, -0.4}, {-0.9, 0.7}, {0.3, 1.1}}, {{0.8, 0.5}, {-0.6, 1}, {1, -0.7}}};
+static const double flow_bias[2][KINKS] = {{0.2, -0.5, 0.1}, {0.4, 0, -0.3}};
+static const double flow_out[2][2][KINKS] = {{{1.1, -0.8, 0.5}, {-0.6, 0.9, 1.2}},
+                                             {{0.4, -0.5, 0.3}, {0.6, 0.2, -0.5}}};
+static const double flow_log_scale[FLOW] = {0.3, -0.2, 0.9, 0.6};
+
+/* Half k moves the other half. */
+static void flow_move(int k, double sign, double x[FLOW])
+{
+    for (int u = 0; u < KINKS; u++) {
+        double h = fmax(0, flow_bias[k][u] + flow_in[k][u][0] * x[k] + flow_in[k][u][1] * x[k + 2]);
+        for (int j = 0; j < 2; j++) x[2 * j + 1 - k] += sign * flow_out[k][j][u] * h;
+    }
+}
+
+static double flow_log_prob(const tx_dataset *d, const real x[])
+{
+    double z[FLOW], sum = 0;
+    (void)d;
+    for (int j = 0; j < FLOW; j++) z[j] = (double)x[j];
+    flow_move(0, 1, z), flow_move(1, 1, z);
+    for (int j = 0; j < FLOW; j++) sum += logistic_density(z[j], flow_log_scale[j]);
+    return sum;
+}
+
+static const tx_known flow_known = {.log_prob = flow_log_prob};
+
+static void draw_flow(tx_dataset *d, int n_train)
+{
+    const int n[TX_N_SPLIT] = {n_train, N_VALID, N_TEST};
+    *d = (tx_dataset){.name = "flow", .type = TX_REAL, .dim = FLOW, .known = &flow_known};
+    for (int s = 0; s < TX_N_SPLIT; s++) {
+        float *value = tx_alloc((size_t)n[s] * FLOW, sizeof *value);
+        const tx_rng r = tx_rng_fold(tx_rng_named(tx_rng_root(7), "flow"), (uint64_t)s);
+        for (size_t i = 0; i < (size_t)n[s]; i++) {
+            double x[FLOW];
+            for (size_t j = 0; j < FLOW; j++) {
+                double u = tx_rng_uniform1(r, i * FLOW + j);
+                x[j] = log(u / (1 - u)) * exp(-flow_log_scale[j]);
+            }
+            flow_move(1, -1, x), flow_move(0, -1, x);
+            for (size_t j = 0; j < FLOW; j++) value[i * FLOW + j] = (float)x[j];
+        }
+        d->split[s].n = (size_t)n[s], d->split[s].value = d->memory[s] = value;
+    }
+}
+
 static tx_status open_data(data *o, const char *name, int n_train)
 {
     tx_data_config c;
@@ -311,7 +361,10 @@ static tx_status open_data(data *o, const char *name, int n_train)
     tx_options_defaults(tx_view_options, &v);
     tx_copy_text(c.name, sizeof c.name, name);
     c.n_train = n_train, c.n_valid = N_VALID, c.n_test = N_TEST;
-    TX_TRY(tx_dataset_open(&o->set, &c, NULL));
+    if (strcmp(name, "flow") == 0)
+        draw_flow(&o->set, n_train);
+    else
+        TX_TRY(tx_dataset_open(&o->set, &c, NULL));
     return tx_view_open(&o->view, &o->set, &v);
 }
 
@@ -377,10 +430,13 @@ static tx_status measure(const entry *e, result *r)
     return TX_OK;
 }
 
-/* A model that beats its class is not normalised, or has seen the test split. */
+/* A model that beats its class is not normalised, or has seen the test split. Against the truth, which none reaches but
+ * in the limit, by 3 standard errors. The best of a class is reached by fits in closed form: what is left is noise on
+ * either side, in 13 pairs, of which one would be beyond 3 by chance in 2 of 100 choices of the seed; hence 4. The rest
+ * is for rounding in float. */
 static bool within(const entry *e, const result *r)
 {
-    bool not_better = r->mean <= -r->attainable + 4 * r->error + 1e-4;
+    bool not_better = r->mean <= -r->attainable + (e->gap ? 4 : 3) * r->error + 1e-5;
     return not_better && (e->rule == REPORTED || r->mean >= -r->attainable - TOLERANCE);
 }
 
@@ -494,6 +550,21 @@ static void test_grid(void) { test_set("grid"); }
 static void test_bars(void) { test_set("bars"); }
 static void test_bernoulli_mixture(void) { test_set("bernoulli_mixture"); }
 
+/* Couplings hold the flow; the scales alone do not. */
+static void test_flow(void)
+{
+    static const char train[] = "{epochs: 10, batch: 250, learning_rate: 5e-3, schedule: cosine}";
+    const entry couplings = {"flow", "nice", "{couplings: 2, hidden: [32]}", train, 50000, NULL, UNITS, MATCHED};
+    entry scales = couplings;
+    result r;
+    scales.options = "{couplings: 0}", scales.rule = REPORTED;
+    if (!runs_here(&couplings)) return;
+    CHECK_OK(measure(&couplings, &r));
+    CHECK_TRUE(within(&couplings, &r));
+    CHECK_OK(measure(&scales, &r));
+    CHECK_TRUE(within(&scales, &r) && r.mean < -0.3);
+}
+
 static const tx_test tests[] = {
     {"every pair is in the table, and in the document", test_complete},
     {"mixture_1d", test_mixture_1d},
@@ -501,6 +572,7 @@ static const tx_test tests[] = {
     {"grid", test_grid},
     {"bars", test_bars},
     {"bernoulli_mixture", test_bernoulli_mixture},
+    {"a flow in NICE's class", test_flow},
 };
 
 int main(int argc, char **argv)
