@@ -370,19 +370,19 @@ def check_parzen(run, s, what, file, x, ll, stderr, mc_error):
     n, grid = s["n_sample"], np.geomspace(s["sigma_min"], s["sigma_max"], s["n_sigma"])
     near(f"{what}: sigma", s["sigma"], grid[np.argmin(np.abs(grid - s["sigma"]))])
     own, error, shared = parzen(kernels, s["sigma"], x)
-    sure = np.maximum(error, stderr) < FEW
+    expected = error * np.sqrt(len(kernels) / n)
+    sure = np.maximum(error, expected) < FEW
     if not sure.any():
         return f"{what}: too few kernels for {len(x)} rows"
-    allowed = SIGMAS[1] * np.hypot(error, stderr)[sure] + rounding(run, x, own)[sure]
+    allowed = SIGMAS[1] * np.hypot(error, expected)[sure] + rounding(run, x, own)[sure]
     off = (ll - own)[sure]
     row = int(np.argmax(np.abs(off) / allowed))
     if not abs(off[row]) <= allowed[row]:
         raise Wrong(f"{what}: a row is {ll[sure][row]:.4f} in the file, {own[sure][row]:.4f} +- {allowed[row] / SIGMAS[1]:.4f} here")
-    for said, stored, here in (("errors of rows", np.sqrt((stderr[sure] ** 2).mean()), np.sqrt((error[sure] ** 2).mean())),
-                               ("mc_error", mc_error, shared)):
-        ratio = stored / here * np.sqrt(n / len(kernels))
-        if sure.all() and not 0.4 < ratio < 2.5:
-            raise Wrong(f"{what}: {said} {ratio:.2f} times what they are here")
+    each = np.sqrt((stderr[sure] ** 2).mean() / (expected[sure] ** 2).mean())
+    together = mc_error / shared * np.sqrt(n / len(kernels)) if sure.all() else 1
+    if not 0.4 < min(each, together) <= max(each, together) < 2.5:
+        raise Wrong(f"{what}: errors of rows are {each:.2f} times what they are here, that of the mean {together:.2f}")
     return f"{what} {sure.sum()} rows, mean differs by {off.mean():.1e}, Monte Carlo error {np.hypot(mc_error, shared):.1e}"
 
 
