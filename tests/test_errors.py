@@ -58,6 +58,10 @@ def many_numbers(f):
         f[f"cost/number_{i}"].attrs.update(units="1", long_name="a number")
 
 
+def not_a_number(f):
+    f["parameters/decoder/layer_w0"][0, 0] = np.nan
+
+
 def huge(path):
     """An array of 2^40 values of which none is stored."""
     def how(f):
@@ -77,6 +81,8 @@ FILES = [
     ("too many numbers", "result.h5", many_numbers, ["table", OUT], 65, "expected at most "),
     ("values that are not stored", "result.h5", huge(LIKELIHOOD), ["collect", OUT], 65, "claims more values than it stores"),
     ("weights that are not stored", "result.h5", huge("parameters/decoder/layer_w0"), ["sample", RUN, "-n", 3, "-o", OUT + "/x.h5"], 65, "layer_w0"),
+    ("values that are not stored, hashed", "result.h5", huge(LIKELIHOOD), ["reproduce", RUN], 65, "claims more values than it stores"),
+    ("a weight that is none", "result.h5", not_a_number, ["evaluate", RUN, "-e", "elbo"], 3, "result.h5: the log-likelihood of test row 0 is nan"),
     ("another content", "result.h5", attribute("/", "seed", np.int32(7)), ["reproduce", RUN], 65, "content_sha256 is "),
     ("fewer drawn rows", "evaluation-bdmc.h5", shorter("likelihood/simulated/bdmc/x"), ["collect", OUT], 3, "expected 5 rows"),
 ]
@@ -177,6 +183,9 @@ def main(taxon):
             check(what, tx.run(taxon, "data", "check", path), code, part)
         for what, overrides in too_many_layers():
             check(what, tx.run(taxon, "run", "config.yaml", "--out", "layers", *overrides), 78, "are possible")
+        check("a Gaussian", tx.run(taxon, "run", "config.yaml", "--out", "real", "datasets=[{name: ring, n_train: 50, n_valid: 5, n_test: 5}]",
+                                   "models=[{model: gaussian}]"), 0, "")
+        check("means of its samples", tx.run(taxon, "sample", "real/ring-raw/gaussian/seed-0", "--mean", "-o", "x.h5"), 64, "have no other mean")
         check("a picture that is too tall", tx.run(taxon, "sample", RUN, "-n", 99999, "-o", "x.png"), 73, "pixels cannot be written (1 to 65535)")
         for text, part in ((b"\0", "not the text of a run's spec"), (b" " * (1 << 21), "not the text of a run's spec")):
             p = subprocess.run([taxon, "run-one", "--folder", "one"], input=text, capture_output=True)

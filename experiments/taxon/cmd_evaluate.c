@@ -205,12 +205,18 @@ static tx_status evaluate(const tx_stored *s, request *q)
     if (same) return tell(s, q, same, "kept, made with the same settings:");
     snprintf(q->doing, sizeof q->doing, "%s of %s", q->name, s->info.label);
     tx_estimate e;
-    TX_TRY(tx_runner_estimate(q->ops, q->config, q->name, s->set, q->split, q->n_example, s->info.seed, on_progress, q,
-                              &e));
+    tx_status status = tx_runner_estimate(q->ops, q->config, q->name, s->set, q->split, q->n_example, s->info.seed,
+                                          on_progress, q, &e);
+    if (status == TX_EDIVERGED) {
+        char why[TX_TEXT_MAX];
+        tx_copy_text(why, sizeof why, tx_last_error());
+        return tx_fail(status, "%s: %s", s->path, why);
+    }
+    TX_TRY(status);
     tx_progress_free(q->progress);
     q->progress = NULL;
     tx_stop_watch(false); /* what is left takes no time: it is finished, whatever comes */
-    tx_status status = tx_evaluation_write(q->path.s, s->info.content_sha256, q->stored, 1, &e);
+    status = tx_evaluation_write(q->path.s, s->info.content_sha256, q->stored, 1, &e);
     if (!status) status = tell(s, q, &e, "stored in");
     tx_estimate_free(&e);
     return status;
