@@ -367,8 +367,10 @@ static void against_naive(void)
                     worst = error <= worst ? worst : error; /* takes NaN */
                 }
         }
-        if (!(worst < 4 * EPS)) printf("\n  %s on %s: %.2f eps\n", kernels[k].name, tx_kernels_isa(), worst / EPS);
-        CU_ASSERT(worst < 4 * EPS);
+        double limit = sizeof(real) == 8 ? 6 * EPS
+                                         : 4 * EPS; /* in double the reference is rounded as often as the kernel */
+        if (!(worst < limit)) printf("\n  %s on %s: %.2f eps\n", kernels[k].name, tx_kernels_isa(), worst / EPS);
+        CU_ASSERT(worst < limit);
     }
 }
 static void test_naive(void) { on_every_isa(against_naive); }
