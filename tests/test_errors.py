@@ -191,7 +191,7 @@ def main(taxon):
             p = subprocess.run([taxon, "run-one", "--folder", "one"], input=text, capture_output=True)
             failures.check(p.returncode == 78 and part in p.stderr.decode(), f"a spec that is no text: {p}")
         check("a temporary folder that is none", tx.run(taxon, "doctor", env={"TMPDIR": "none"}), 70, "1 fault: results of this installation")
-        long = [*"run config.yaml --out long --progress none --max-time 1s train.batch=1 train.epochs=1000000".split(), "evaluate={n_sample: 0}"]
+        long = [*"run config.yaml --out long --progress none --max-time 2s train.batch=1 train.epochs=1000000".split(), "evaluate={n_sample: 0}"]
         check("a run that is stopped", tx.run(taxon, *long), 75, "stopped: ")
         os.makedirs(f"{RUN}/checkpoint.prev.h5/x".replace(OUT, "long"))
         check("a folder in place of the second checkpoint", tx.run(taxon, *long), 3, "cannot be renamed to checkpoint.prev.h5")
