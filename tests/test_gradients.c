@@ -93,7 +93,7 @@ static void subject(const tx_model_ops *ops, int toy, const tx_space *space, con
     bool bits = space->measure == TX_COUNTING;
     uniform("x", 0, bits ? -0.6 : -1.5, bits ? 0.4 : 2.5, ROWS * space->dim, rows);
     for (size_t i = 0; bits && i < ROWS * space->dim; i++) rows[i] = rows[i] > 0;
-    for (int k = 0; k < m->n_net && strcmp(tx_params_net(m->net[k]), "structure") != 0; k++)
+    for (int k = 0; k < m->n_net && !tx_params_is_state(m->net[k]); k++)
         for (int q = 0; q < tx_params_count(m->net[k]); q++) {
             tx_tensor w = tx_params_value(m->net[k], (tx_param){q});
             uniform("w", (uint64_t)(100 * k + q), -0.7, 0.7, tx_len(w), w.x);
@@ -101,7 +101,7 @@ static void subject(const tx_model_ops *ops, int toy, const tx_space *space, con
     tx_tape *t = tx_tape_new(0);
     for (int k = 0; k < (ops->log_prob || ops->posterior ? m->n_net : 1); k++) {
         tx_tensor grad[64];
-        if (strcmp(tx_params_net(m->net[k]), "structure") == 0) continue;
+        if (tx_params_is_state(m->net[k])) continue;
         if (any_order) {
             by_step(m, t, x);
             for (int q = 0; q < tx_params_count(m->net[k]); q++) grad[q] = tx_params_value(m->net[k], (tx_param){q});

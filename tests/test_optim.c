@@ -589,6 +589,72 @@ static void dropout(void)
     tx_tape_free(t);
 }
 
+/* The objective of training-mode normalisation with cotangents c, and its gradient by differences through the batch's
+ * own statistics; then what it leaves behind. */
+static double normalised_sum(tx_params *running, const tx_batchnorm *b, tx_tensor x, tx_tensor c, real keep,
+                             tx_tensor *g, real y[])
+{
+    tx_tape *t = tx_tape_new(0);
+    tx_var v = tx_leaf(t, x), log_sd, grad;
+    tx_var out = tx_batchnorm_train(t, running, b, v, keep, &log_sd);
+    tx_var sum = tx_add(t, tx_mean(t, tx_mul(t, out, tx_leaf(t, c))), tx_scale(t, tx_mean(t, log_sd), (real)2.385));
+    double value = (double)sum->v.x[0];
+    if (g) {
+        tx_grad(t, sum, &v, 1, &grad);
+        memcpy(g->x, grad->v.x, tx_len(x) * sizeof(real));
+    }
+    if (y) memcpy(y, out->v.x, tx_len(x) * sizeof(real));
+    tx_tape_free(t);
+    return value;
+}
+
+static void batch_normalisation(void)
+{
+    enum { ROWS = 7, COLS = 5 };
+    const double keep = 0.85;
+    tx_params *running = tx_params_new_state("running");
+    tx_batchnorm b = tx_batchnorm_add(running, "bn", COLS);
+    tx_params_seal(running, tx_rng_root(5));
+    tx_tensor x = matrix(ROWS, COLS, 1), c = matrix(ROWS, COLS, 2), g = matrix(ROWS, COLS, 3);
+    real y[ROWS * COLS];
+    for (size_t i = 0; i < ROWS * COLS; i++) x.x[i] = (real)(3 * (double)x.x[i] + 1.385);
+    normalised_sum(running, &b, x, c, (real)keep, &g, y);
+    for (size_t j = 0; j < COLS; j++) {
+        double mean = 0, square = 0;
+        for (size_t i = 0; i < ROWS; i++) mean += (double)x.x[i * COLS + j] / ROWS;
+        for (size_t i = 0; i < ROWS; i++) square += pow((double)x.x[i * COLS + j] - mean, 2) / ROWS;
+        for (size_t i = 0; i < ROWS; i++)
+            CHECK_NEAR(y[i * COLS + j], ((double)x.x[i * COLS + j] - mean) / sqrt(square + 1e-5), 50 * eps);
+        CHECK_NEAR(tx_params_value(running, b.mean).x[j], (1 - keep) * mean, 20 * eps);
+        CHECK_NEAR(tx_params_value(running, b.variance).x[j], keep + (1 - keep) * square, 50 * eps);
+    }
+    for (size_t i = 0; i < ROWS * COLS && sizeof(real) == sizeof(double); i++) {
+        const double h = 1e-5, old = (double)x.x[i];
+        x.x[i] = (real)(old + h);
+        double up = normalised_sum(running, &b, x, c, 1, NULL, NULL);
+        x.x[i] = (real)(old - h);
+        double down = normalised_sum(running, &b, x, c, 1, NULL, NULL);
+        x.x[i] = (real)old;
+        CHECK_NEAR(g.x[i], (up - down) / (2 * h), 1e-8);
+    }
+    /* Evaluation: by the running statistics, a row alone as among others, and back. */
+    tx_tape *t = tx_tape_new(0);
+    tx_params_bind(running, t);
+    tx_var log_sd, all = tx_batchnorm_apply(t, running, &b, tx_leaf(t, x), &log_sd);
+    tx_var one = tx_batchnorm_apply(t, running, &b, tx_leaf(t, tx_slice_rows(x, 3, 4)), NULL);
+    tx_var back = tx_batchnorm_invert(t, running, &b, all);
+    CHECK_TRUE(memcmp(one->v.x, all->v.x + 3 * COLS, COLS * sizeof(real)) == 0);
+    for (size_t i = 0; i < ROWS * COLS; i++) {
+        double mean = (double)tx_params_value(running, b.mean).x[i % COLS],
+               variance = (double)tx_params_value(running, b.variance).x[i % COLS];
+        CHECK_NEAR(all->v.x[i], ((double)x.x[i] - mean) / sqrt(variance + 1e-5), 50 * eps);
+        CHECK_NEAR(log_sd->v.x[i % COLS], 0.5 * log(variance + 1e-5), 20 * eps);
+        CHECK_NEAR(back->v.x[i], x.x[i], 50 * eps);
+    }
+    tx_tape_free(t), tx_params_free(running);
+    free(x.x), free(c.x), free(g.x);
+}
+
 static void activation_choices(void)
 {
     static const tx_act want[] = {TX_RELU, TX_LEAKY_RELU, TX_TANH, TX_SIGMOID, TX_SOFTPLUS};
@@ -650,6 +716,7 @@ int main(void)
         {"multilayer perceptron", multilayer_perceptron},
         {"initial weights suit the activation", initial_weights_suit_the_activation},
         {"dropout", dropout},
+        {"batch normalisation", batch_normalisation},
         {"activation choices", activation_choices},
         {"misuse aborts", misuse_aborts},
     };

@@ -161,7 +161,9 @@ static tx_status ascend_likelihood(tx_model *m, tx_step *s, tx_tensor x, tx_metr
     if (!isfinite(value))
         return tx_fail(TX_EDIVERGED, "step %llu: the %s is not finite", (unsigned long long)s->number + 1,
                        m->ops->log_prob ? "log-likelihood" : "lower bound");
-    return descend(m, s, 0, m->n_net, loss, "the objective");
+    int n = 0;
+    while (n < m->n_net && !tx_params_is_state(m->net[n])) n++;
+    return descend(m, s, 0, n, loss, "the objective");
 }
 
 tx_status tx_model_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out)

@@ -72,7 +72,7 @@ typedef struct tx_model_ops {
     /** Bijections: x -> z and back, same shape. */
     tx_var    (*encode)(tx_model *m, tx_tape *t, tx_var x);
     tx_var    (*decode)(tx_model *m, tx_tape *t, tx_var z);
-    /** Training. Default (both NULL): ascend the batch mean of log_prob, else of bound, else of elbo, over all nets at once.
+    /** Training. Default (all NULL): ascend the batch mean of log_prob, else of bound, else of elbo, over all nets at once.
      *  train_step: one step on the batch x[n,d]; TX_EDIVERGED with the term's name on a non-finite value.
      *  fit: closed form, in place of epochs of steps.
      *  iterate: one update from the whole training split as epoch `epoch` shows it (EM), in place of an epoch of steps;

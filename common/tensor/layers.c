@@ -63,6 +63,57 @@ tx_var tx_dropout(tx_tape *t, tx_var x, real keep, size_t parts, const tx_rng r[
     return tx_mul(t, x, tx_leaf(t, mask));
 }
 
+tx_batchnorm tx_batchnorm_add(tx_params *running, const char *name, size_t width)
+{
+    TX_REQUIRE(tx_params_is_state(running), "%s: running statistics belong in a net of state", name);
+    char mean[TX_NAME_MAX], variance[TX_NAME_MAX];
+    snprintf(mean, sizeof mean, "%s_mean", name);
+    snprintf(variance, sizeof variance, "%s_variance", name);
+    return (tx_batchnorm){tx_params_add(running, mean, tx_shape2(1, width), (tx_init){TX_INIT_CONSTANT, 0}),
+                          tx_params_add(running, variance, tx_shape2(1, width), (tx_init){TX_INIT_CONSTANT, 1})};
+}
+
+static tx_var log_deviation_of(tx_tape *t, tx_var variance)
+{
+    return tx_scale(t, tx_log(t, tx_affine(t, variance, 1, (real)1e-5)), (real)0.5);
+}
+
+/* Centred columns over their deviation. */
+static tx_var normalised(tx_tape *t, tx_var centred, tx_var variance, tx_var *log_deviation)
+{
+    tx_var log_sd = log_deviation_of(t, variance);
+    if (log_deviation) *log_deviation = log_sd;
+    return tx_mul_row(t, centred, tx_exp(t, tx_scale(t, log_sd, -1)));
+}
+
+static void move(tx_tensor running, tx_tensor batch, real keep)
+{
+    for (size_t j = 0; j < tx_len(running); j++) running.x[j] = keep * running.x[j] + (1 - keep) * batch.x[j];
+}
+
+tx_var tx_batchnorm_train(tx_tape *t, tx_params *running, const tx_batchnorm *b, tx_var x, real keep,
+                          tx_var *log_deviation)
+{
+    real per_row = 1 / (real)tx_rows(x->v);
+    tx_var mean = tx_scale(t, tx_sum_cols(t, x), per_row), centred = tx_add_row(t, x, tx_scale(t, mean, -1));
+    tx_var variance = tx_scale(t, tx_sum_cols(t, tx_mul(t, centred, centred)), per_row);
+    move(tx_params_value(running, b->mean), mean->v, keep);
+    move(tx_params_value(running, b->variance), variance->v, keep);
+    return normalised(t, centred, variance, log_deviation);
+}
+
+tx_var tx_batchnorm_apply(tx_tape *t, const tx_params *running, const tx_batchnorm *b, tx_var x, tx_var *log_deviation)
+{
+    tx_var centred = tx_add_row(t, x, tx_scale(t, tx_params_var(running, b->mean), -1));
+    return normalised(t, centred, tx_params_var(running, b->variance), log_deviation);
+}
+
+tx_var tx_batchnorm_invert(tx_tape *t, const tx_params *running, const tx_batchnorm *b, tx_var y)
+{
+    tx_var deviation = tx_exp(t, log_deviation_of(t, tx_params_var(running, b->variance)));
+    return tx_add_row(t, tx_mul_row(t, y, deviation), tx_params_var(running, b->mean));
+}
+
 tx_act tx_act_of_choice(int index)
 {
     static const tx_act act[] = {TX_RELU, TX_LEAKY_RELU, TX_TANH, TX_SIGMOID, TX_SOFTPLUS};

@@ -16,6 +16,18 @@ tx_var tx_mlp_apply(tx_tape *t, const tx_params *p, const tx_mlp *m, tx_var x); 
 /** Inverted dropout (Srivastava et al. 2014): keeps with probability `keep` and divides by it. r[] names the step's noise:
  *  the rows are `parts` batches of equal size below one another, each with noise of its own, as if it were alone. */
 tx_var tx_dropout(tx_tape *t, tx_var x, real keep, size_t parts, const tx_rng r[]);
+/** Batch normalisation of columns (Ioffe & Szegedy 2015, algorithm 1) without its gain and shift, which are a model's own:
+ *  y = (x - mean) / sqrt(variance + eps), eps = 1e-5, [n,width] -> [n,width]. Training takes the batch's mean and (biased)
+ *  variance; evaluation takes running ones, weights of a net of state, so that a row's result is its own. The channels of a
+ *  convolution are columns of [n height width, channels]. */
+typedef struct tx_batchnorm { tx_param mean, variance; } tx_batchnorm;
+/** NAME_mean = 0 and NAME_variance = 1 in `running`, each [1,width]. */
+tx_batchnorm tx_batchnorm_add(tx_params *running, const char *name, size_t width);
+/** By the batch, through which gradients go too; the running statistics move at once to keep running + (1 - keep) batch.
+ *  In both *log_deviation (may be NULL) is log sqrt(variance + eps), [1,width]: a flow's log |dy/dx| is minus its sum. */
+tx_var tx_batchnorm_train(tx_tape *t, tx_params *running, const tx_batchnorm *b, tx_var x, real keep, tx_var *log_deviation);
+tx_var tx_batchnorm_apply(tx_tape *t, const tx_params *running, const tx_batchnorm *b, tx_var x, tx_var *log_deviation);
+tx_var tx_batchnorm_invert(tx_tape *t, const tx_params *running, const tx_batchnorm *b, tx_var y); /**< of apply: y -> x */
 /** The activation named by a choice option "relu|leaky_relu|tanh|sigmoid|softplus" (index from 0). */
 #define TX_ACT_CHOICES "relu|leaky_relu|tanh|sigmoid|softplus"
 tx_act tx_act_of_choice(int index);

@@ -24,6 +24,7 @@ struct tx_params {
     tx_tape *tape;
     uint64_t resets; /**< of the tape when bound */
     bool shared;     /**< names, shapes and block are another's */
+    bool state;      /**< no optimiser steps it */
 };
 
 tx_params *tx_params_new(const char *net)
@@ -32,6 +33,15 @@ tx_params *tx_params_new(const char *net)
     p->net = tx_strdup(net);
     return p;
 }
+
+tx_params *tx_params_new_state(const char *net)
+{
+    tx_params *p = tx_params_new(net);
+    p->state = true;
+    return p;
+}
+
+bool tx_params_is_state(const tx_params *p) { return p->state; }
 
 void tx_params_free(tx_params *p)
 {

@@ -11,6 +11,10 @@ typedef struct tx_param { int id; } tx_param;
 typedef enum tx_init_kind { TX_INIT_CONSTANT, TX_INIT_GLOROT, TX_INIT_HE, TX_INIT_NORMAL, TX_INIT_UNIFORM } tx_init_kind;
 typedef struct tx_init { tx_init_kind kind; real scale; } tx_init;
 tx_params *tx_params_new(const char *net);               /**< "encoder", "generator": copied; the group name in files */
+/** The same for what no optimiser steps but belongs to a model all the same, and is saved with it: orders of variables, running
+ *  statistics, persistent chains. A model's nets of this kind come after its others. */
+tx_params *tx_params_new_state(const char *net);
+bool       tx_params_is_state(const tx_params *p);
 void       tx_params_free(tx_params *p);                 /**< NULL is allowed */
 /** Declare one weight; its name is copied and unique in the net. Weights are matrices [in,out], biases [1,out]. */
 tx_param   tx_params_add(tx_params *p, const char *name, tx_shape s, tx_init init);

@@ -33,7 +33,7 @@ static void build(tx_model *m)
     m->net[0] = tx_params_new("tree");
     s->logit[0] = tx_params_add(m->net[0], "logit0", tx_shape2(1, d), zero);
     s->logit[1] = tx_params_add(m->net[0], "logit1", tx_shape2(1, d), zero);
-    m->net[1] = tx_params_new("structure");
+    m->net[1] = tx_params_new_state("structure");
     s->parent = tx_params_add(m->net[1], "parent", tx_shape2(1, d), zero);
 }
 

@@ -107,7 +107,7 @@ static void add_structure(const tx_arnet_spec *s, tx_model *m)
 {
     if (!s->random_order && !s->random_degrees) return;
     char buf[TX_NAME_MAX];
-    tx_params *p = m->net[m->n_net++] = tx_params_new("structure");
+    tx_params *p = m->net[m->n_net++] = tx_params_new_state("structure");
     for (int l = 0; l < last(s); l++) {
         const char *name = l ? named(buf, "degree%s%d", "", l - 1) : "place";
         tx_params_add(p, name, tx_shape2((size_t)s->n_mask, width(s, l)), (tx_init){TX_INIT_CONSTANT, 0});

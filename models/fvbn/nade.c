@@ -71,7 +71,7 @@ static void build(tx_model *m)
     s->v = tx_params_add(s->net, "v", tx_shape2(d, h), glorot);
     s->b = tx_params_add(s->net, "b", tx_shape2(1, d), zero);
     if (k->order_seed < 0) return;
-    m->net[m->n_net++] = tx_params_new("structure");
+    m->net[m->n_net++] = tx_params_new_state("structure");
     tx_params_add(m->net[1], "place", tx_shape2(1, d), zero);
 }
 
