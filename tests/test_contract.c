@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include "common/likelihood/estimator.h"
+#include "common/model/energy.h"
 #include "common/model/latent.h"
 #include "common/model/train.h"
 #include "common/store/checkpoint.h"
@@ -821,6 +822,10 @@ static void test_registry(void)
         CHECK_TRUE(!m->latent == !m->generate && !m->log_observation == !m->observe);
         CHECK_TRUE(!m->n_ordering == !m->log_prob_along && (!m->posterior || m->log_observation));
         CHECK_TRUE(m->log_prob || m->elbo || m->train_step || m->fit);
+        const tx_energy *e = m->energy;
+        CHECK_TRUE(!e || (e->log_unnormalised && (e->log_z || e->enumerate || e->anneal)));
+        CHECK_TRUE(!e || (!e->width == !e->anneal && !e->log_base == !e->anneal && !e->draw_base == !e->anneal &&
+                          !e->state_of == !e->anneal));
         CHECK_TRUE(!m->train_step + !m->fit + !m->iterate >= 2);
         for (int k = 0; k < n; k++) CHECK_TRUE(strcmp(tx_model_list[k]->name, m->name) != 0);
     }

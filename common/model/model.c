@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/model/energy.h"
 
 const tx_model_ops *tx_model_find(const char *name)
 {
@@ -147,6 +148,7 @@ tx_status tx_model_descend(tx_model *m, tx_step *s, int net, tx_var loss, const 
 static tx_var score(tx_model *m, tx_tape *t, tx_score s, tx_rng r, uint64_t first, tx_var x)
 {
     if (s == TX_SCORE_LOG_PROB) return m->ops->log_prob(m, t, x);
+    if (s == TX_SCORE_UNNORMALISED) return m->ops->energy->log_unnormalised(m, t, x);
     return (s == TX_SCORE_BOUND ? m->ops->bound : m->ops->elbo)(m, t, r, first, x);
 }
 
@@ -192,7 +194,7 @@ tx_score tx_model_score(const tx_model_ops *ops)
 
 const char *tx_score_name(tx_score s)
 {
-    static const char *const name[] = {"none", "exact", "elbo", "bound"};
+    static const char *const name[] = {"none", "exact", "elbo", "bound", "unnormalised"};
     return name[s];
 }
 

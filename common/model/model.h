@@ -9,6 +9,7 @@
 enum { TX_MAX_NETS = 4, TX_MAX_METRICS = 8 };
 typedef struct tx_model tx_model;
 typedef struct tx_prior tx_prior;                         /**< common/model/latent.h */
+typedef struct tx_energy tx_energy;                       /**< common/model/energy.h */
 typedef struct tx_latent { size_t dim; const tx_prior *prior; } tx_latent;
 
 /** Spaces a model can be a distribution over: an OR of these. */
@@ -54,6 +55,8 @@ typedef struct tx_model_ops {
      *  ordering k, [n,d] -> [n,1]. Both or neither. */
     uint64_t  (*n_ordering)(const tx_model *m);
     tx_var    (*log_prob_along)(tx_model *m, tx_tape *t, uint64_t ordering, tx_var x);
+    /** A density that is known up to a constant, p(x) = p*(x)/Z (common/model/energy.h); NULL: none. */
+    const tx_energy *energy;
     /** Latent variables, z ~ p(z), x ~ p(x|z) (common/model/latent.h): their dimension and prior, and the last layer a of
      *  the decoder or generator, [n,k] -> [n,d], of which tx_output(t, space, a) is G(z) = E[x|z]. Both or neither. */
     tx_latent (*latent)(const tx_model *m);
@@ -120,9 +123,9 @@ tx_status tx_model_descend(tx_model *m, tx_step *s, int net, tx_var loss, const 
 enum { TX_SAMPLE_CHUNK = 1000 };
 void      tx_model_sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, size_t n, bool mean, real x[]);
 /** Selection on valid: which score, if any. */
-typedef enum tx_score { TX_SCORE_NONE, TX_SCORE_LOG_PROB, TX_SCORE_ELBO, TX_SCORE_BOUND } tx_score;
-tx_score    tx_model_score(const tx_model_ops *ops);
-const char *tx_score_name(tx_score s);                    /**< "none", "exact", "elbo", "bound" */
-/** log_prob, elbo or bound of rows x[n,d] into value[n] (nats in the model's space), in one bound tape pass. */
+typedef enum tx_score { TX_SCORE_NONE, TX_SCORE_LOG_PROB, TX_SCORE_ELBO, TX_SCORE_BOUND, TX_SCORE_UNNORMALISED } tx_score;
+tx_score    tx_model_score(const tx_model_ops *ops);      /**< never TX_SCORE_UNNORMALISED: without Z it compares nothing */
+const char *tx_score_name(tx_score s);                    /**< "none", "exact", "elbo", "bound", "unnormalised" */
+/** log_prob, elbo, bound or log p* of rows x[n,d] into value[n] (nats in the model's space), in one bound tape pass. */
 void      tx_model_evaluate(tx_model *m, tx_tape *t, tx_score s, tx_rng r, uint64_t first, tx_tensor x, double value[]);
 #endif
