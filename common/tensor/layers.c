@@ -1,10 +1,12 @@
 #include "common/tensor/layers.h"
 #include <stdio.h>
 
+/** NAME_w and, where layers are counted, the number i. */
 static tx_param add_weight(tx_params *p, const char *name, char letter, int i, size_t in, size_t out, tx_init init)
 {
     char full[TX_NAME_MAX];
-    int n = snprintf(full, sizeof full, "%s_%c%d", name, letter, i);
+    int n = i < 0 ? snprintf(full, sizeof full, "%s_%c", name, letter)
+                  : snprintf(full, sizeof full, "%s_%c%d", name, letter, i);
     TX_REQUIRE(n > 0 && (size_t)n < sizeof full, "the name %s is too long", name);
     return tx_params_add(p, full, tx_shape2(in, out), init);
 }
@@ -49,6 +51,21 @@ tx_var tx_mlp_apply(tx_tape *t, const tx_params *p, const tx_mlp *m, tx_var x)
     for (int i = 0; i < m->n; i++)
         x = tx_dense(t, x, tx_params_var(p, m->w[i]), tx_params_var(p, m->b[i]), i == m->n - 1 ? m->out : m->hidden);
     return x;
+}
+
+tx_conv_layer tx_conv_layer_add(tx_params *p, const char *name, const tx_conv *c, bool transposed, tx_act act,
+                                tx_init weight)
+{
+    tx_conv_layer l = {.conv = *c, .transposed = transposed, .act = act};
+    l.w = add_weight(p, name, 'w', -1, tx_conv_taps(c) * c->in, c->out, weight);
+    l.b = add_weight(p, name, 'b', -1, 1, transposed ? c->in : c->out, (tx_init){TX_INIT_CONSTANT, 0});
+    return l;
+}
+
+tx_var tx_conv_layer_apply(tx_tape *t, const tx_params *p, const tx_conv_layer *l, tx_var x)
+{
+    tx_var w = tx_params_var(p, l->w), b = tx_params_var(p, l->b);
+    return (l->transposed ? tx_conv_transposed_dense : tx_conv_dense)(t, &l->conv, x, w, b, l->act);
 }
 
 tx_var tx_dropout(tx_tape *t, tx_var x, real keep, size_t parts, const tx_rng r[])

@@ -13,6 +13,11 @@ tx_mlp tx_mlp_add(tx_params *p, const char *name, size_t in, const tx_ints *hidd
 tx_mlp tx_mlp_add_init(tx_params *p, const char *name, size_t in, const tx_ints *hidden, size_t out, tx_act hidden_act,
                        tx_act out_act, tx_init weight);
 tx_var tx_mlp_apply(tx_tape *t, const tx_params *p, const tx_mlp *m, tx_var x); /**< [n,in] -> [n,out] */
+/** A convolution, or one transposed, with bias and activation; weights NAME_w [taps in, out], NAME_b. It stays where it is
+ *  while the tape lives, as part of a model's state does. */
+typedef struct tx_conv_layer { tx_conv conv; bool transposed; tx_act act; tx_param w, b; } tx_conv_layer;
+tx_conv_layer tx_conv_layer_add(tx_params *p, const char *name, const tx_conv *c, bool transposed, tx_act act, tx_init weight);
+tx_var tx_conv_layer_apply(tx_tape *t, const tx_params *p, const tx_conv_layer *l, tx_var x);
 /** Inverted dropout (Srivastava et al. 2014): keeps with probability `keep` and divides by it. r[] names the step's noise:
  *  the rows are `parts` batches of equal size below one another, each with noise of its own, as if it were alone. */
 tx_var tx_dropout(tx_tape *t, tx_var x, real keep, size_t parts, const tx_rng r[]);
