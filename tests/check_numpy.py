@@ -212,6 +212,19 @@ def nice(run, x):
     return prior.sum(1) + log_scale.sum()
 
 
+SOURCES = {"logistic": lambda z: -z - 2 * softplus(-z), "sech": lambda z: -np.log(np.pi) - np.log(np.cosh(z)),
+           "student": lambda z: np.log(3 / 8) - 2.5 * np.log(1 + z**2 / 4)}
+
+
+def ica(run, x):
+    w = {key.split("/")[1]: value for key, value in run.weights.items()}
+    z = (x - w["shift"]) * np.exp(w["log_scale"])
+    if run.dim > 1:
+        z = (z + z @ np.triu(w["upper0"], 1))[:, ::-1]
+        z = z + z @ np.triu(w["upper1"], 1)
+    return SOURCES[run.options["source"]](z).sum(1) + w["log_scale"].sum()
+
+
 # Lower bounds: one draw for each row, with the given generator; `s` are the settings of the estimate.
 
 
@@ -269,7 +282,7 @@ def vae_observation(run, x, y):
 
 
 EXACT = {"independent": independent, "chow_liu": chow_liu, "gaussian": gaussian, "mixture": mixture, "kde": kde,
-         "fvbn": fvbn, "nade": nade, "made": made, "made_mog": made_mog, "nice": nice}
+         "fvbn": fvbn, "nade": nade, "made": made, "made_mog": made_mog, "nice": nice, "ica": ica}
 BOUND = {"elbo": elbo, "iwae": iwae}
 LATENT = {"vae", "iwae", "gan"}  # models without a density of their own; a generator has one with noise laid over it
 
@@ -556,6 +569,9 @@ def tiny_continuous(random):
         options = {"activation": "leaky_relu", "couplings": 3, "prior": prior}
         weights = {**drawn(random, **flow), "flow/log_scale": np.array([[0.7, 0.2]])}
         yield Run("nice", options, weights, 2)
+    for source in "logistic", "sech":
+        linear = drawn(random, flow__shift=(1, 2), flow__log_scale=(1, 2), flow__upper0=(2, 2), flow__upper1=(2, 2))
+        yield Run("ica", {"source": source}, linear, 2)
     yield Run("independent", {}, drawn(random, marginals__mean=(1, 2), marginals__log_variance=(1, 2)), 2)
     whitening = np.array([[0.7, 0], [0.4, 1.3]])
     yield Run("gaussian", {}, {**drawn(random, gaussian__mean=(1, 2)), "gaussian/whitening": whitening}, 2)

@@ -262,6 +262,33 @@ void tx_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, real alpha, const r
                      .ldc = ldc});
 }
 
+enum { SOLVE_ROWS = 64 };
+typedef struct unit_upper {
+    size_t n, d;
+    const real *upper;
+    real *y;
+} unit_upper;
+
+static void solve_tile(void *ctx, size_t tile)
+{
+    const unit_upper *u = ctx;
+    size_t from = tile * SOLVE_ROWS, rows = u->n - from < SOLVE_ROWS ? u->n - from : SOLVE_ROWS;
+    real *y = u->y + from * u->d;
+    int m = (int)rows, d = (int)u->d;
+#ifdef TX_DOUBLE
+    cblas_dtrsm(CblasRowMajor, CblasRight, CblasUpper, CblasNoTrans, CblasUnit, m, d, 1, u->upper, d, y, d);
+#else
+    cblas_strsm(CblasRowMajor, CblasRight, CblasUpper, CblasNoTrans, CblasUnit, m, d, 1, u->upper, d, y, d);
+#endif
+}
+
+void tx_solve_unit_upper(size_t n, size_t d, const real *upper, real *y)
+{
+    TX_REQUIRE(d <= INT_MAX, "BLAS counts in int: %zu columns", d);
+    (void)now();
+    tx_parallel(divide_up(n, SOLVE_ROWS), solve_tile, &(unit_upper){n, d, upper, y});
+}
+
 void tx_dense_forward(size_t n, size_t i, size_t o, const real *x, const real *w, const real *b, tx_act act, real *y)
 {
     const tx_isa *isa = tx_isa_now();

@@ -32,6 +32,9 @@ void tx_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, real alpha, const r
 void tx_gemm_serial(bool ta, bool tb, size_t m, size_t n, size_t k, real alpha, const real *a, size_t lda,
                     const real *b, size_t ldb, real beta, real *c, size_t ldc);
 
+/** y[n,d] <- y (I + N)^-1 in place; of N [d,d] what lies above the diagonal counts and nothing else is read. */
+void tx_solve_unit_upper(size_t n, size_t d, const real *upper, real *y);
+
 /** Activations; grad is written in terms of the output y: dz = dy * act'(z(y)). */
 typedef enum tx_act { TX_LINEAR, TX_RELU, TX_LEAKY_RELU /* slope 0.2 */, TX_TANH, TX_SIGMOID, TX_SOFTPLUS } tx_act;
 /** y[n,o] = act(x[n,i] w[i,o] + b[o]); b may be NULL; bias and activation in the GEMM's tile while it is warm. */
