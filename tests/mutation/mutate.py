@@ -46,8 +46,8 @@ TESTS = [
     ("models/baseline/", "baseline zoo"),
     ("models/fvbn/made_mog", f"fvbn start gradients contract:made_mog:{BITS}"),
     ("models/fvbn/", f"fvbn start gradients ensemble contract:fvbn,made,nade:{BITS},threads"),
-    (r"models/nice/(ica|maf|realnvp)", r"zoo start gradients contract:\1:integrals," + BITS),
-    (r"models/nice/flow", f"zoo start gradients contract:ica,maf,realnvp:integrals,{BITS}"),
+    (r"models/nice/(ica|maf|realnvp)", r"flows start gradients contract:\1:integrals," + BITS),
+    (r"models/nice/flow", f"flows start gradients contract:ica,maf,realnvp:integrals,{BITS}"),
     (r"models/(\w+)/", r"zoo start gradients contract:\1:integrals," + BITS),
     ("", "zoo contract:gaussian"),
 ]
