@@ -698,6 +698,51 @@ static void misuse_aborts(void)
     }
 }
 
+/* A net at w - rate g, and how what it says there depends on w: d/dw of sum (w - rate g)^3 for a loss of sum w^2 x/2,
+ * with g = w x. The next bind reads the weights again. */
+static void weights_in_place_of_others(void)
+{
+    const double rate = 0.3, tol = sizeof(real) == 8 ? 1e-12 : 1e-5;
+    tx_params *p = tx_params_new("product");
+    tx_param w = tx_params_add(p, "w", tx_shape2(2, 3), (tx_init){TX_INIT_NORMAL, 1});
+    tx_params_seal(p, tx_rng_root(3));
+    tx_tape *t = tx_tape_new(1 << 12);
+    real x[6];
+    tx_rng_normal(tx_rng_root(4), 0, 6, x);
+    tx_params_bind(p, t);
+    tx_var leaf = tx_params_var(p, w), data = tx_leaf(t, tx_matrix(x, 2, 3)), grad;
+    tx_grad(t, tx_scale(t, tx_mul(t, tx_mul(t, leaf, leaf), data), (real)0.5), &leaf, 1, &grad);
+    tx_var moved = tx_sub(t, leaf, tx_scale(t, grad, (real)rate));
+    tx_params_use(p, t, &moved);
+    tx_var there = tx_params_var(p, w), cube = tx_mul(t, there, tx_mul(t, there, there)), slope;
+    tx_tensor own;
+    CHECK_TRUE(there == moved);
+    tx_grad(t, cube, &leaf, 1, &slope);
+    tx_params_grad(p, t, cube, &own);
+    for (size_t i = 0; i < 6; i++) {
+        double v = (double)leaf->v.x[i], factor = 1 - rate * (double)x[i], at = v * factor;
+        CHECK_NEAR(there->v.x[i], at, tol);
+        CHECK_NEAR(own.x[i], 3 * at * at, 10 * tol);
+        CHECK_NEAR(slope->v.x[i], 3 * at * at * factor, 10 * tol);
+    }
+    tx_params_bind(p, t);
+    CHECK_TRUE(tx_params_var(p, w)->v.x == tx_params_value(p, w).x);
+    tx_tape_free(t), tx_params_free(p);
+}
+
+static void use_another_shape(void)
+{
+    tx_params *p = tx_params_new("product");
+    tx_params_add(p, "w", tx_shape2(2, 3), (tx_init){TX_INIT_NORMAL, 1});
+    tx_params_seal(p, tx_rng_root(3));
+    tx_tape *t = tx_tape_new(1 << 12);
+    real x[6] = {0};
+    tx_params_bind(p, t);
+    tx_var turned = tx_leaf(t, tx_matrix(x, 3, 2));
+    tx_params_use(p, t, &turned);
+}
+static void weights_of_another_shape(void) { CHECK_TRUE(tx_dies(use_another_shape, -1)); }
+
 int main(void)
 {
     static const tx_test tests[] = {
@@ -713,6 +758,8 @@ int main(void)
         {"initial distributions", initial_distributions},
         {"weights do not depend on others", weights_do_not_depend_on_others},
         {"gradients of weights", gradients_of_weights},
+        {"weights in place of others", weights_in_place_of_others},
+        {"weights of another shape", weights_of_another_shape},
         {"multilayer perceptron", multilayer_perceptron},
         {"initial weights suit the activation", initial_weights_suit_the_activation},
         {"dropout", dropout},

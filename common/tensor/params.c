@@ -195,6 +195,16 @@ tx_var tx_params_var(const tx_params *p, tx_param q)
     return p->leaf[q.id];
 }
 
+void tx_params_use(tx_params *p, tx_tape *t, tx_var const with[])
+{
+    TX_REQUIRE(bound(p) && p->tape == t, "%s is not bound to this tape since its last reset", p->net);
+    for (int i = 0; i < p->n; i++) {
+        TX_REQUIRE(tx_shape_equal(with[i]->v.shape, p->weight[i].shape), "%s: [%zu,%zu] in place of %s", p->net,
+                   tx_rows(with[i]->v), tx_cols(with[i]->v), p->weight[i].name);
+        p->leaf[i] = with[i];
+    }
+}
+
 void tx_params_grad(tx_params *p, tx_tape *t, tx_var loss, tx_tensor grad[])
 {
     TX_REQUIRE(bound(p) && p->tape == t, "%s is not bound to this tape since its last reset", p->net);

@@ -32,6 +32,9 @@ tx_tensor  tx_params_block(const tx_params *p);          /**< the whole block [1
                                                               zeros to 64 bytes, which counts in this tensor's length only */
 void       tx_params_bind(tx_params *p, tx_tape *t);     /**< one leaf a weight on this tape; call after every reset */
 tx_var     tx_params_var(const tx_params *p, tx_param q);/**< the leaf; aborts if not bound to the live tape */
+/** Layers read with[i], a variable of the bound tape and of weight i's shape, in place of weight i until the next bind, and
+ *  tx_params_var and tx_params_grad mean with[i]: a net at w - rate g, say, for gradients through its own update. */
+void       tx_params_use(tx_params *p, tx_tape *t, tx_var const with[]);
 /** grad[i] = d(sum loss)/d weight i, tape memory; tx_params_count() entries. */
 void       tx_params_grad(tx_params *p, tx_tape *t, tx_var loss, tx_tensor grad[]);
 #endif

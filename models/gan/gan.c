@@ -1,29 +1,23 @@
 /** Generative adversarial network: a generator against a discriminator, no likelihood.
- *  Goodfellow et al. 2014 (goodfellow2014gan). Letters: z noise, G(z) generator, D(x) = sigmoid(l(x)) discriminator
- * with logits l, k discriminator steps a generator step. */
+ *  Goodfellow et al. 2014 (goodfellow2014gan). Letters: z noise, G(z) generator, v(x) the output of the discriminator's
+ * network, D(x) what the game makes of it, k discriminator steps a generator step. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 #include "common/model/latent.h"
 #include "common/model/output.h"
+#include "models/gan/discriminator.h"
+#include "models/gan/games.h"
 
 enum { GENERATOR, DISCRIMINATOR };
-enum { MAX_PARTS = 2 }; /* batches that D sees at once */
-enum { MAXOUT = 5 };    /* of TX_ACT_CHOICES "|maxout" */
 typedef struct gan_config {
-    int latent, prior, activation, discriminator_activation, maxout_pieces, game, discriminator_steps;
-    double keep_input, keep_hidden, label_smoothing, generator_rate, discriminator_rate, generator_init,
-        discriminator_init;
-    tx_ints generator_hidden, discriminator_hidden;
+    int latent, prior, activation, game, discriminator_steps, packing, unrolled_steps;
+    double label_smoothing, gradient_penalty, unrolled_rate, generator_rate, discriminator_rate, generator_init;
+    tx_discriminator_config d;
+    tx_ints generator_hidden;
 } gan_config;
 typedef struct gan {
     tx_mlp generator, discriminator;
 } gan;
-
-/* The generator descends the mean of scale softplus(sign l(G(z))). Non-saturating: - log D; minimax: log(1 - D). */
-static const struct {
-    real sign, scale;
-} games[] = {{-1, 1}, {1, -1}};
 
 /* Of z as the framework sees it; a uniform prior is a map of the logistic one. */
 static const tx_prior *const priors[] = {&tx_prior_normal, &tx_prior_logistic};
@@ -35,33 +29,42 @@ static const tx_option options[] = {
      "of each coordinate of z: N(0, 1), or uniform on (-sqrt 3, sqrt 3)", "the authors' code"},
     {"generator_hidden", TX_OPT_INTS, offsetof(gan_config, generator_hidden), "[1200, 1200]", 1, 65536, NULL,
      "units of each hidden layer of G", "the authors' code"},
-    {"discriminator_hidden", TX_OPT_INTS, offsetof(gan_config, discriminator_hidden), "[1200, 1200]", 1, 65536, NULL,
+    {"discriminator_hidden", TX_OPT_INTS, offsetof(gan_config, d.hidden), "[1200, 1200]", 1, 65536, NULL,
      "units of each hidden layer of D", NULL},
     {"activation", TX_OPT_CHOICE, offsetof(gan_config, activation), "relu", 0, 0, TX_ACT_CHOICES,
      "of the hidden layers of G", "goodfellow2014gan, section 5"},
-    {"discriminator_activation", TX_OPT_CHOICE, offsetof(gan_config, discriminator_activation), "leaky_relu", 0, 0,
-     TX_ACT_CHOICES "|maxout", "of the hidden layers of D", "maxout: goodfellow2014gan, section 5"},
-    {"maxout_pieces", TX_OPT_INT, offsetof(gan_config, maxout_pieces), "5", 2, 64, NULL,
-     "linear pieces of each maxout unit", "the authors' code"},
-    {"keep_input", TX_OPT_REAL, offsetof(gan_config, keep_input), "1", 0.01, 1, NULL,
+    {"discriminator_activation", TX_OPT_CHOICE, offsetof(gan_config, d.activation), "leaky_relu", 0, 0,
+     TX_DISCRIMINATOR_ACTIVATIONS, "of the hidden layers of D", "maxout: goodfellow2014gan, section 5"},
+    {"maxout_pieces", TX_OPT_INT, offsetof(gan_config, d.pieces), "5", 2, 64, NULL, "linear pieces of each maxout unit",
+     "the authors' code"},
+    {"keep_input", TX_OPT_REAL, offsetof(gan_config, d.keep_input), "1", 0.01, 1, NULL,
      "probability that dropout keeps an input of D; 1 is no dropout, the authors' code has 0.8",
      "goodfellow2014gan, section 5"},
-    {"keep_hidden", TX_OPT_REAL, offsetof(gan_config, keep_hidden), "1", 0.01, 1, NULL,
+    {"keep_hidden", TX_OPT_REAL, offsetof(gan_config, d.keep_hidden), "1", 0.01, 1, NULL,
      "probability that dropout keeps a hidden unit of D; 1 is no dropout, the authors' code has 0.5",
      "goodfellow2014gan, section 5"},
-    {"game", TX_OPT_CHOICE, offsetof(gan_config, game), "non_saturating", 0, 0, "non_saturating|minimax",
-     "what G descends: - log D(G(z)), or log(1 - D(G(z)))", "goodfellow2014gan, section 3"},
+    {"game", TX_OPT_CHOICE, offsetof(gan_config, game), "non_saturating", 0, 0, TX_GAME_CHOICES,
+     "what D and G descend (README.md, games)",
+     "goodfellow2014gan, goodfellow2016tutorial, mao2017least, nowozin2016fgan, gulrajani2017improved"},
     {"discriminator_steps", TX_OPT_INT, offsetof(gan_config, discriminator_steps), "1", 1, 1000, NULL,
-     "steps of D before each step of G, k", "goodfellow2014gan, algorithm 1"},
+     "steps of D before each step of G, k; 5 with wasserstein in its paper", "goodfellow2014gan, algorithm 1"},
     {"label_smoothing", TX_OPT_REAL, offsetof(gan_config, label_smoothing), "0", 0, 0.5, NULL,
-     "D's target for data is 1 minus this", "salimans2016improved, section 3.4"},
+     "D's target for data is 1 minus this; of games whose D is a probability", "salimans2016improved, section 3.4"},
+    {"gradient_penalty", TX_OPT_REAL, offsetof(gan_config, gradient_penalty), "0", 0, 1e6, NULL,
+     "lambda of (slope of D - 1)^2, of game wasserstein only; 0: the paper's 10", "gulrajani2017improved, eq. 3"},
+    {"packing", TX_OPT_INT, offsetof(gan_config, packing), "1", 1, 64, NULL,
+     "m: D sees m rows side by side, all data or all fakes", "lin2018pacgan, section 2"},
+    {"unrolled_steps", TX_OPT_INT, offsetof(gan_config, unrolled_steps), "0", 0, 100, NULL,
+     "G's loss is that of D after so many more steps, through which G's gradient flows", "metz2017unrolled, eq. 7"},
+    {"unrolled_rate", TX_OPT_REAL, offsetof(gan_config, unrolled_rate), "0.1", 0, 1e6, NULL,
+     "rate of those steps, each of plain gradient descent", "metz2017unrolled, eq. 7, eta"},
     {"generator_rate", TX_OPT_REAL, offsetof(gan_config, generator_rate), "1", 0, 1e6, NULL,
      "G's learning rate as a multiple of train.learning_rate", NULL},
     {"discriminator_rate", TX_OPT_REAL, offsetof(gan_config, discriminator_rate), "1", 0, 1e6, NULL,
      "D's learning rate as a multiple of train.learning_rate", NULL},
     {"generator_init", TX_OPT_REAL, offsetof(gan_config, generator_init), "0", 0, 10, NULL,
      "weights of G start in U(-this, this); 0: by their layer's width", "0.05: the authors' code"},
-    {"discriminator_init", TX_OPT_REAL, offsetof(gan_config, discriminator_init), "0", 0, 10, NULL,
+    {"discriminator_init", TX_OPT_REAL, offsetof(gan_config, d.init), "0", 0, 10, NULL,
      "weights of D start in U(-this, this); 0: by their layer's width", "0.005: the authors' code"},
     {0},
 };
@@ -69,35 +72,19 @@ static const tx_option options[] = {
 static tx_status check(const tx_model *m)
 {
     const gan_config *c = m->config;
-    if (c->generator_hidden.n >= TX_MLP_MAX || c->discriminator_hidden.n >= TX_MLP_MAX)
+    const tx_game *g = &tx_games[c->game];
+    if (c->generator_hidden.n >= TX_MLP_MAX || c->d.hidden.n >= TX_MLP_MAX)
         return tx_fail(TX_ECONFIG, "gan: at most %d hidden layers are possible", TX_MLP_MAX - 1);
     if (c->generator_rate == 0 && c->discriminator_rate == 0)
         return tx_fail(TX_ECONFIG,
                        "gan: 'generator_rate' and 'discriminator_rate' are both 0: nothing would be trained");
+    if (c->label_smoothing > 0 && !(g->takes & TX_GAME_SMOOTHING))
+        return tx_fail(TX_ECONFIG, "gan: 'label_smoothing' does not apply to game '%s': its D is no probability",
+                       g->name);
+    if (c->gradient_penalty > 0 && !(g->takes & TX_GAME_PENALTY))
+        return tx_fail(TX_ECONFIG, "gan: 'gradient_penalty' does not apply to game '%s', only to 'wasserstein'",
+                       g->name);
     return TX_OK;
-}
-
-static bool maxout(const gan_config *c) { return c->discriminator_activation == MAXOUT; }
-
-/* D by hand: maxout layers are `pieces` times as wide before the maximum as after it. */
-static tx_mlp add_discriminator(tx_params *p, const gan_config *c, size_t in)
-{
-    size_t pieces = maxout(c) ? (size_t)c->maxout_pieces : 1;
-    tx_act act = maxout(c) ? TX_LINEAR : tx_act_of_choice(c->discriminator_activation);
-    tx_mlp d = {.n = c->discriminator_hidden.n + 1, .hidden = act, .out = TX_LINEAR};
-    for (int i = 0; i < d.n; i++) {
-        bool last = i == d.n - 1;
-        size_t width = last ? 1 : (size_t)c->discriminator_hidden.v[i], wide = last ? 1 : width * pieces;
-        tx_init init = {last || act == TX_TANH || act == TX_SIGMOID ? TX_INIT_GLOROT : TX_INIT_HE, 1};
-        char w[TX_NAME_MAX], b[TX_NAME_MAX];
-        if (c->discriminator_init > 0) init = (tx_init){TX_INIT_UNIFORM, (real)c->discriminator_init};
-        snprintf(w, sizeof w, "layer_w%d", i);
-        snprintf(b, sizeof b, "layer_b%d", i);
-        d.w[i] = tx_params_add(p, w, tx_shape2(in, wide), init);
-        d.b[i] = tx_params_add(p, b, tx_shape2(1, wide), (tx_init){TX_INIT_CONSTANT, 0});
-        in = width;
-    }
-    return d;
 }
 
 static void build(tx_model *m)
@@ -114,7 +101,7 @@ static void build(tx_model *m)
     s->generator = c->generator_init > 0
                        ? tx_mlp_add_init(m->net[GENERATOR], "layer", k, &c->generator_hidden, d, act, TX_LINEAR, init)
                        : tx_mlp_add(m->net[GENERATOR], "layer", k, &c->generator_hidden, d, act, TX_LINEAR);
-    s->discriminator = add_discriminator(m->net[DISCRIMINATOR], c, d);
+    s->discriminator = tx_discriminator_add(m->net[DISCRIMINATOR], &c->d, (size_t)c->packing * d);
 }
 
 static void init(tx_model *m)
@@ -144,90 +131,130 @@ static tx_var fakes(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, size_t n)
     return tx_output(t, m->space, generate(m, t, tx_latent_noise(t, z.prior->fill, r, first, n, z.dim)));
 }
 
-/* Logits l(x) of D, [n,1]; `parts` equal batches below one another have dropout noise from streams of that purpose. A
- * box is seen as [0,1]^D. */
-static tx_var discriminate(tx_model *m, tx_tape *t, tx_rng r, size_t parts, const char *const purpose[], tx_var x)
+/* What D sees of rows x[n,d]: a box as [0,1]^D, `packing` rows side by side. */
+static tx_var seen(const tx_model *m, tx_tape *t, tx_var x)
 {
-    const gan_config *c = m->config;
     const tx_space *b = m->space;
-    const tx_mlp *d = &((gan *)m->state)->discriminator;
-    const tx_params *p = m->net[DISCRIMINATOR];
+    size_t pack = (size_t)((const gan_config *)m->config)->packing;
     if (tx_space_bounded(b) && !(b->lower == 0 && b->upper == 1))
         x = tx_affine(t, x, (real)(1 / (b->upper - b->lower)), (real)(-b->lower / (b->upper - b->lower)));
-    for (int i = 0; i < d->n; i++) {
-        double keep = i == 0 ? c->keep_input : c->keep_hidden;
-        bool last = i == d->n - 1;
-        tx_rng noise[MAX_PARTS];
-        for (size_t k = 0; k < parts; k++) noise[k] = tx_rng_fold(tx_rng_named(r, purpose[k]), (uint64_t)i);
-        if (keep < 1) x = tx_dropout(t, x, (real)keep, parts, noise);
-        x = tx_dense(t, x, tx_params_var(p, d->w[i]), tx_params_var(p, d->b[i]), last ? d->out : d->hidden);
-        if (!last && maxout(c)) x = tx_max_groups(t, x, (size_t)c->maxout_pieces);
+    return pack == 1 ? x : tx_reshape(t, x, tx_shape2(tx_rows(x->v) / pack, pack * tx_cols(x->v)));
+}
+
+/* The rows of a batch that make whole packs: what is over is left out, too few are repeated. */
+static tx_tensor whole_packs(const gan_config *c, tx_tape *t, tx_tensor x)
+{
+    size_t n = tx_rows(x), pack = (size_t)c->packing;
+    if (n >= pack) return tx_slice_rows(x, 0, n - n % pack);
+    tx_tensor y = tx_tape_tensor(t, pack, tx_cols(x));
+    for (size_t i = 0; i < tx_len(y); i++) y.x[i] = x.x[i % tx_len(x)];
+    return y;
+}
+
+static tx_var discriminate(const tx_model *m, tx_tape *t, tx_rng r, size_t parts, const char *const purpose[], tx_var x)
+{
+    const gan_config *c = m->config;
+    return tx_discriminator_apply(t, m->net[DISCRIMINATOR], &((const gan *)m->state)->discriminator, &c->d, r, parts,
+                                  purpose, x);
+}
+
+/* D before one batch of data and one of fakes, both as it sees them. */
+typedef struct meeting {
+    tx_var v_data, v_fake, loss;
+    tx_var value; /* the loss without smoothing and penalty, of which the divergence is a function */
+    tx_var slope; /* NULL but for a game with a penalty */
+} meeting;
+
+/* - E_data data(v) - E fake(v) of the game; a target of 1 - eps for data adds eps E v(x). D sees data and fakes as one
+ * batch: half as many products of twice the rows. */
+static meeting meet(const tx_model *m, tx_tape *t, tx_rng r, tx_var data, tx_var fake)
+{
+    static const char *const purposes[] = {"dropout of data", "dropout of fakes"};
+    static const char *const between[] = {"dropout between"};
+    const gan_config *c = m->config;
+    const tx_game *g = &tx_games[c->game];
+    size_t n = tx_rows(data->v);
+    tx_var v = discriminate(m, t, r, 2, purposes, tx_concat_rows(t, data, fake));
+    meeting e = {.v_data = tx_take_rows(t, v, 0, n), .v_fake = tx_take_rows(t, v, n, 2 * n)};
+    e.loss = e.value = tx_game_discriminator(t, g, e.v_data, e.v_fake);
+    if (c->label_smoothing > 0) e.loss = tx_add(t, e.loss, tx_scale(t, tx_mean(t, e.v_data), (real)c->label_smoothing));
+    if (g->takes & TX_GAME_PENALTY) {
+        double lambda = c->gradient_penalty > 0 ? c->gradient_penalty : 10;
+        tx_var x = tx_game_between(t, tx_rng_named(r, "between"), data, fake);
+        e.slope = tx_game_slope(t, discriminate(m, t, r, 1, between, x), x);
+        e.loss = tx_add(t, e.loss, tx_scale(t, tx_game_penalty(t, e.slope), (real)lambda));
     }
-    return x;
+    return e;
 }
 
-/* Mean of scale softplus(sign l). */
-static tx_var penalty(tx_tape *t, tx_var l, real sign, real scale)
+/* Metz et al. 2017, eq. 7: theta <- theta - eta d loss/d theta, each time on the same data, fakes and noise, as ops of
+ * the tape; D's own weights stay. Until the next bind D is then what has become of it. */
+static void unroll(tx_model *m, tx_tape *t, tx_rng r, tx_var data, tx_var fake)
 {
-    if (sign < 0) l = tx_scale(t, l, -1);
-    tx_var each = tx_mean(t, tx_activation(t, l, TX_SOFTPLUS));
-    return scale == 1 ? each : tx_scale(t, each, scale);
+    const gan_config *c = m->config;
+    tx_params *p = m->net[DISCRIMINATOR];
+    size_t n = (size_t)tx_params_count(p);
+    tx_var *theta = tx_arena_alloc(tx_tape_arena(t), 2 * n * sizeof *theta), *grad = theta + n;
+    for (int k = 0; k < c->unrolled_steps; k++) {
+        for (size_t i = 0; i < n; i++) theta[i] = tx_params_var(p, (tx_param){(int)i});
+        tx_grad(t, meet(m, t, r, data, fake).loss, theta, (int)n, grad);
+        for (size_t i = 0; i < n; i++) theta[i] = tx_sub(t, theta[i], tx_scale(t, grad[i], (real)c->unrolled_rate));
+        tx_params_use(p, t, theta);
+    }
 }
 
-/* - E log D(x) - E log(1 - D(G(z))); a target of 1 - eps for data adds eps E l(x). */
-static tx_var discriminator_loss(const gan_config *c, tx_tape *t, tx_var real_logit, tx_var fake_logit)
+static double mean_output(const tx_model *m, tx_tape *t, tx_var v)
 {
-    tx_var loss = tx_add(t, penalty(t, real_logit, -1, 1), penalty(t, fake_logit, 1, 1));
-    if (c->label_smoothing == 0) return loss;
-    return tx_add(t, loss, tx_scale(t, tx_mean(t, real_logit), (real)c->label_smoothing));
+    return (double)tx_mean(t, tx_games[((const gan_config *)m->config)->game].output(t, v))->v.x[0];
 }
 
-static double mean_probability(tx_tape *t, tx_var logit)
+static void add_metric(tx_metrics *out, const char *name, double value)
 {
-    return (double)tx_mean(t, tx_activation(t, logit, TX_SIGMOID))->v.x[0];
+    out->m[out->n].name = name, out->m[out->n++].value = value;
 }
 
-static void report(tx_metrics *out, double loss_g, double loss_d, double d_real, double d_fake)
+static void report(const tx_model *m, tx_tape *t, const meeting *e, tx_var loss_g, tx_metrics *out)
 {
-    const tx_metrics all = {5,
-                            {{"objective", loss_d},
-                             {"loss_generator", loss_g},
-                             {"loss_discriminator", loss_d},
-                             {"d_real", d_real},
-                             {"d_fake", d_fake}}};
-    *out = all;
+    const gan_config *c = m->config;
+    const tx_game *g = &tx_games[c->game];
+    double loss_d = (double)e->loss->v.x[0];
+    out->n = 0;
+    add_metric(out, "objective", loss_d);
+    add_metric(out, "loss_generator", (double)loss_g->v.x[0]);
+    add_metric(out, "loss_discriminator", loss_d);
+    add_metric(out, "d_real", mean_output(m, t, e->v_data));
+    add_metric(out, "d_fake", mean_output(m, t, e->v_fake));
+    add_metric(out, "divergence", g->offset + g->scale * (double)e->value->v.x[0]);
+    if (e->slope) add_metric(out, "slope", (double)tx_mean(t, e->slope)->v.x[0]);
 }
 
-/* Algorithm 1 of the paper: k steps of D, each with noise of its own, then one of G through the updated D. D sees data
- * and fakes as one batch: half as many products of twice the rows. G is shown the last batch of fakes again, which is
- * still on the tape. */
+/* Algorithm 1 of the paper: k steps of D, each with noise of its own, then one of G through the updated D. G is shown
+ * the last batch of fakes again, which is still on the tape. */
 static tx_status train_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out)
 {
-    static const char *const purposes[MAX_PARTS] = {"dropout of data", "dropout of fakes"};
     static const char *const purpose_g[] = {"dropout of the generator"};
     const gan_config *c = m->config;
     tx_tape *t = s->tape;
     tx_step turn = *s;
-    size_t n = tx_rows(x);
-    tx_var fake = NULL, real_logit = NULL, fake_logit = NULL, loss_d = NULL;
+    tx_var data = NULL, fake = NULL;
+    tx_rng r = s->rng;
+    meeting e = {0};
 
     turn.rate = s->rate * c->discriminator_rate;
     for (int k = 0; k < c->discriminator_steps; k++) {
         if (k > 0) tx_model_bind(m, t);
-        tx_rng r = tx_rng_fold(s->rng, (uint64_t)k);
-        fake = fakes(m, t, tx_rng_named(r, "latent"), 0, n);
-        tx_var logit = discriminate(m, t, r, 2, purposes, tx_concat_rows(t, tx_leaf(t, x), fake));
-        real_logit = tx_take_rows(t, logit, 0, n);
-        fake_logit = tx_take_rows(t, logit, n, 2 * n);
-        loss_d = discriminator_loss(c, t, real_logit, fake_logit);
-        TX_TRY(tx_model_descend(m, &turn, DISCRIMINATOR, loss_d, "the discriminator's loss"));
+        r = tx_rng_fold(s->rng, (uint64_t)k);
+        tx_tensor rows = whole_packs(c, t, x);
+        data = seen(m, t, tx_leaf(t, rows));
+        fake = seen(m, t, fakes(m, t, tx_rng_named(r, "latent"), 0, tx_rows(rows)));
+        e = meet(m, t, r, data, fake);
+        TX_TRY(tx_model_descend(m, &turn, DISCRIMINATOR, e.loss, "the discriminator's loss"));
     }
     turn.rate = s->rate * c->generator_rate;
-    tx_var new_logit = discriminate(m, t, s->rng, 1, purpose_g, fake);
-    tx_var loss_g = penalty(t, new_logit, games[c->game].sign, games[c->game].scale);
+    unroll(m, t, r, data, fake);
+    tx_var v = discriminate(m, t, s->rng, 1, purpose_g, fake), loss_g = tx_game_generator(t, &tx_games[c->game], v);
     TX_TRY(tx_model_descend(m, &turn, GENERATOR, loss_g, "the generator's loss"));
-    report(out, (double)loss_g->v.x[0], (double)loss_d->v.x[0], mean_probability(t, real_logit),
-           mean_probability(t, fake_logit));
+    report(m, t, &e, loss_g, out);
     return TX_OK;
 }
 
@@ -266,7 +293,10 @@ const tx_model_ops tx_model_gan = {
             " {latent: 2, generator_hidden: [5, 4], discriminator_hidden: [6, 5], discriminator_activation: maxout, "
             "maxout_pieces: 3,"
             " keep_input: 0.8, keep_hidden: 0.5, game: minimax, discriminator_steps: 2, label_smoothing: 0.1, prior: "
-            "uniform}]",
+            "uniform},"
+            " {latent: 2, generator_hidden: [5], discriminator_hidden: [6], discriminator_activation: tanh, game: "
+            "wasserstein, packing: 3, gradient_penalty: 2},"
+            " {latent: 3, generator_hidden: [4], discriminator_hidden: [5], game: pearson, unrolled_steps: 2}]",
     .check = check,
     .build = build,
     .init = init,
