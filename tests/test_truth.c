@@ -706,6 +706,46 @@ static void test_kinds(void)
     close_subject(&gaussian), close_subject(&binary);
 }
 
+/* ---- quadrature ---- */
+
+/* On a grid that resolves the posterior the truth, row by row; on one that does not, an error that says so. */
+static void check_quadrature(const subject *o, const char *settings, double most)
+{
+    tx_estimate e;
+    double off = 0, told = 0;
+    CHECK_OK(estimate(o, "quadrature", settings, 0, 1, &e));
+    CHECK_INT(e.kind, TX_ESTIMATE);
+    CHECK_INT(e.n, 60);
+    CHECK_TRUE(!e.stochastic);
+    for (size_t i = 0; i < e.n; i++) {
+        off = fmax(off, fabs(e.log_likelihood[i] - o->truth[i]));
+        told = fmax(told, e.std_error[i]);
+    }
+    if (most > 0) {
+        CHECK_TRUE(off < most);
+        CHECK_TRUE(told < most);
+    } else {
+        CHECK_TRUE(off > 0.01 && told > off / 2);
+    }
+    CHECK_NEAR(json_real_value(json_object_get(e.settings, "largest_error")), told, 1e-12);
+    tx_estimate_free(&e);
+}
+
+static void test_quadrature(void)
+{
+    subject gaussian, binary;
+    linear l = skewed();
+    tx_estimate e;
+    const double most = sizeof(real) == sizeof(double) ? 1e-8 : 2e-4;
+    open_linear(&gaussian, &l), open_bernoulli(&binary);
+    check_quadrature(&gaussian, "{n_node: 121, n_example: 60, range: 7}", most);
+    check_quadrature(&gaussian, "{n_node: 11, n_example: 60}", 0);
+    check_quadrature(&binary, "{n_node: 101, n_example: 60}", most);
+    CHECK_INT(estimate(&gaussian, "quadrature", "{n_node: 40}", 0, 1, &e), TX_ECONFIG);
+    CHECK_HAS(tx_last_error(), "n_node is 40: it must be odd");
+    close_subject(&gaussian), close_subject(&binary);
+}
+
 /* ---- annealed importance sampling ---- */
 
 /* The rows that are evaluated: all of test, unless n_example says fewer. */
@@ -1012,6 +1052,7 @@ int main(void)
         {"ais: coverage of the truth", test_ais_coverage},
         {"bdmc's gap holds the truth of its simulated rows", test_bdmc},
         {"ais of a generator under a normal", test_generator},
+        {"quadrature is the truth where it resolves it", test_quadrature},
         {"code lengths of every kind", test_conversions},
         {"what estimators say they are", test_kinds},
         {"as many importance samples as were asked for", test_number_of_samples},
