@@ -1,6 +1,7 @@
 /** result.h5: everything about one finished run, written once, whole. Layout: results/README.md. */
 #ifndef TX_STORE_RUN_FILE_H
 #define TX_STORE_RUN_FILE_H
+#include "common/base/numbers.h"
 #include "common/base/text.h"
 #include "common/model/estimate.h"
 #include "common/model/train.h"
@@ -12,15 +13,6 @@ const char *tx_estimate_text(const tx_estimate *e, const char *key);
 /** Runs that were evaluated one by one may have other settings under one name: those are not one number. Same estimator,
  *  kind and "brief". */
 bool tx_same_method(const tx_estimate *a, const tx_estimate *b);
-
-/** Named numbers with units: /metrics, /cost, /timing. */
-enum { TX_MAX_NUMBERS = 64 };
-typedef struct tx_numbers {
-    int n;
-    struct { char name[TX_NAME_MAX], unit[16], long_name[TX_NAME_MAX]; double value, error; } m[TX_MAX_NUMBERS]; /**< error NAN: none */
-} tx_numbers;
-void tx_numbers_add(tx_numbers *t, const char *name, const char *unit, double value, const char *long_name);
-double tx_numbers_get(const tx_numbers *t, const char *name); /**< NAN if absent */
 
 /** What a run gives to its file. Everything is borrowed. */
 typedef struct tx_run {
@@ -51,8 +43,11 @@ tx_status tx_run_write(const tx_run *r, const char *path, bool reproducible, cha
 /** The unit of samples that were taken back through a view: the data's, or "1" where the view leaves the stored levels. */
 const char *tx_sample_unit(const tx_view *v);
 
-/** evaluation-NAME.h5: estimates made later of a finished run, beside it. `run_sha256`: content of the run it evaluates. */
+/** evaluation-NAME.h5: estimates or metrics made later of a finished run, beside it. `run_sha256`: content of the run it
+ *  evaluates. */
 tx_status tx_evaluation_write(const char *path, const char *run_sha256, const json_t *config, int n, const tx_estimate e[]);
+tx_status tx_evaluation_write_metrics(const char *path, const char *run_sha256, const json_t *config, const tx_numbers *metrics,
+                                      const tx_numbers *timing);
 
 /** With what such a file was made: what was given to tx_evaluation_write, to be released by the caller. TX_ENOINPUT: there
  *  is none; TX_EDATA: it is damaged, or evaluates another run. */
@@ -69,7 +64,7 @@ typedef struct tx_run_info {
     int     n_estimate;
     tx_estimate *estimate;                                /**< those of evaluation-*.h5 beside the run are appended, in the
                                                                order of file names, if their run_sha256 is this run's */
-    tx_numbers metrics, cost, timing;
+    tx_numbers metrics, cost, timing;                     /**< metrics of evaluations beside the run in place of its own of that name */
     double  best_score;                                   /**< selection score on valid, NAN without */
     char    score[16];                                    /**< "exact", "elbo", "none" */
     int     best_epoch, epochs;

@@ -168,6 +168,8 @@ static void read_numbers(tx_h5 *f, const char *group, tx_numbers *t)
         if (value && shape.rank == 0) {
             tx_numbers_add(t, name[i], unit, *value, long_name);
             t->m[t->n - 1].error = tx_h5_get_f64(f, path, "std_error");
+            if (H5Aexists_by_name(f->file, path, "n_sample", H5P_DEFAULT) > 0)
+                t->m[t->n - 1].n_sample = tx_h5_get_i32(f, path, "n_sample");
         }
         free(value);
     }
@@ -228,12 +230,31 @@ tx_status tx_evaluation_config(const char *path, const char *run_sha256, json_t 
     return tx_h5_close(f);
 }
 
+/** Metrics of an evaluation take the place of those of their names. */
+static void merge_metrics(tx_h5 *f, const tx_numbers *from, tx_numbers *to)
+{
+    int more = 0;
+    for (int i = 0; i < from->n; i++) more += tx_numbers_find(to, from->m[i].name) < 0;
+    if (to->n + more > TX_MAX_NUMBERS) {
+        f->status = tx_fail(TX_EDATA, "%s: /metrics: with those of the run more than %d numbers", f->path,
+                            TX_MAX_NUMBERS);
+        return;
+    }
+    for (int i = 0; i < from->n; i++) {
+        int at = tx_numbers_find(to, from->m[i].name);
+        to->m[at < 0 ? to->n++ : at] = from->m[i];
+    }
+}
+
 static tx_status read_evaluation(const char *path, bool arrays, tx_run_info *r)
 {
     tx_h5 *f;
     TX_TRY(open_evaluation(&f, path, r->content_sha256));
     int before = r->n_estimate;
+    tx_numbers metrics = {0};
     if (f->status == TX_OK) read_estimates(f, arrays, r);
+    if (f->status == TX_OK) read_numbers(f, "/metrics", &metrics);
+    if (f->status == TX_OK) merge_metrics(f, &metrics, &r->metrics);
     if (f->status != TX_OK)
         while (r->n_estimate > before) tx_estimate_free(&r->estimate[--r->n_estimate]);
     return tx_h5_close(f);

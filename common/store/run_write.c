@@ -28,6 +28,7 @@ void tx_part_numbers(tx_h5 *f, const char *group, const tx_numbers *t)
         char path[PATH];
         snprintf(path, sizeof path, "%s/%s", group, t->m[i].name);
         if (!isnan(t->m[i].error)) tx_h5_set_f64(f, path, "std_error", t->m[i].error);
+        if (t->m[i].n_sample) tx_h5_set_i32(f, path, "n_sample", t->m[i].n_sample);
     }
 }
 
@@ -393,15 +394,31 @@ tx_status tx_run_write(const tx_run *r, const char *path, bool reproducible, cha
     return tx_h5_commit(f, sha256);
 }
 
+/** What an evaluation has but its numbers. */
+static tx_h5 *begin_evaluation(const char *path, const char *run_sha256, const json_t *config)
+{
+    tx_h5 *f = tx_h5_new(path, TX_SCHEMA_EVALUATION, false);
+    tx_h5_set_text(f, "/", "run_sha256", run_sha256);
+    tx_part_config(f, config);
+    tx_part_provenance(f, NULL, NULL, tx_threads());
+    return f;
+}
+
 tx_status tx_evaluation_write(const char *path, const char *run_sha256, const json_t *config, int n,
                               const tx_estimate e[])
 {
-    tx_h5 *f = tx_h5_new(path, TX_SCHEMA_EVALUATION, false);
+    tx_h5 *f = begin_evaluation(path, run_sha256, config);
     tx_numbers timing = {0};
-    tx_h5_set_text(f, "/", "run_sha256", run_sha256);
-    tx_part_config(f, config);
     tx_part_estimates(f, n, e, &timing);
     tx_part_numbers(f, "/timing", &timing);
-    tx_part_provenance(f, NULL, NULL, tx_threads());
+    return tx_h5_commit(f, NULL);
+}
+
+tx_status tx_evaluation_write_metrics(const char *path, const char *run_sha256, const json_t *config,
+                                      const tx_numbers *metrics, const tx_numbers *timing)
+{
+    tx_h5 *f = begin_evaluation(path, run_sha256, config);
+    tx_part_numbers(f, "/metrics", metrics);
+    tx_part_numbers(f, "/timing", timing);
     return tx_h5_commit(f, NULL);
 }

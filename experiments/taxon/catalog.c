@@ -3,6 +3,7 @@
 #include "common/data/view.h"
 #include "common/likelihood/estimator.h"
 #include "common/model/train.h"
+#include "common/quality/metric.h"
 #include <string.h>
 
 enum { MAX_ITEMS = 256 };
@@ -35,6 +36,13 @@ static bool estimator_at(int i, tx_item *out)
     return e != NULL;
 }
 
+static bool metric_at(int i, tx_item *out)
+{
+    const tx_metric_ops *m = tx_metric_list[i];
+    if (m) *out = (tx_item){m->name, m->summary, m->citation, NULL, m->options};
+    return m != NULL;
+}
+
 static bool optimizer_at(int i, tx_item *out)
 {
     const tx_optim_ops *o = tx_optim_list[i];
@@ -47,6 +55,7 @@ const tx_catalog tx_catalog_list[] = {
     {"datasets", "data set", dataset_at},
     {"views", "view", view_at},
     {"estimators", "estimator", estimator_at},
+    {"metrics", "metric", metric_at},
     {"optimizers", "optimizer", optimizer_at},
     {NULL, NULL, NULL},
 };

@@ -3,6 +3,7 @@
 #include "common/tensor/parallel.h"
 #include "experiments/taxon/catalog.h"
 #include "experiments/taxon/command.h"
+#include "experiments/taxon/evaluate_metric.h"
 #include "experiments/taxon/print.h"
 #include "experiments/taxon/progress.h"
 #include "experiments/taxon/runner.h"
@@ -79,7 +80,9 @@ static tx_status read_request(const tx_args *a, request *q)
 {
     const char *estimator = tx_args_text(a, "estimator", NULL);
     char why[TX_TEXT_MAX];
-    if (!estimator) return tx_fail(TX_EUSAGE, "evaluate: --estimator is missing; `taxon list estimators`");
+    if (!estimator)
+        return tx_fail(TX_EUSAGE,
+                       "evaluate: --estimator is missing, or --metric; `taxon list estimators`, `taxon list metrics`");
     q->ops = tx_estimator_find(estimator);
     if (!q->ops)
         return tx_fail(TX_EUSAGE, "evaluate: %s",
@@ -95,6 +98,8 @@ static tx_status read_request(const tx_args *a, request *q)
                        "evaluate: --name: '%s' is the name of another estimator than %s: choose one of your own",
                        q->name, q->ops->name);
     TX_TRY(refuse_split(q->name));
+    if (strncmp(q->name, "metric-", 7) == 0)
+        return tx_fail(TX_EUSAGE, "evaluate: --name: files of metrics begin with 'metric-'; found '%.100s'", q->name);
     q->fresh = tx_args_on(a, "fresh");
     TX_TRY(read_split(a, q));
     TX_TRY(tx_args_int(a, "examples", 1, INT_MAX, 0, &q->n_example));
@@ -224,6 +229,7 @@ static tx_status evaluate(const tx_stored *s, request *q)
 
 static int run(const tx_args *a)
 {
+    if (tx_args_text(a, "metric", NULL)) return tx_evaluate_metric(a);
     request q = {0};
     tx_stored *s = NULL;
     tx_stop_watch(true);
@@ -243,7 +249,8 @@ static int run(const tx_args *a)
 
 static const tx_flag flags[] = {
     {"estimator", 'e', "NAME", "exact, elbo, iwae, ...: `taxon list estimators`"},
-    {"name", 0, "LABEL", "under which it is stored and shown (the estimator's name)"},
+    {"metric", 'm', "NAME", "mmd, knn, frechet, ... in place of an estimator: `taxon list metrics`"},
+    {"name", 0, "LABEL", "under which it is stored and shown (the estimator's or metric's name)"},
     {"split", 's', "SPLIT", "train, valid or test (test)"},
     {"examples", 'n', "N", "only the first N rows; of rows that an estimator draws itself: how many"},
     {"fresh", 0, NULL, "evaluate again where a file made with the same settings is there"},
@@ -253,10 +260,11 @@ static const tx_flag flags[] = {
 };
 const tx_command tx_command_evaluate = {
     .name = "evaluate",
-    .summary = "Another likelihood of a finished run, stored beside it as evaluation-LABEL[-SPLIT].h5",
-    .usage = "RUN --estimator NAME [key=value ...]",
+    .summary = "Another likelihood or metric of a finished run, stored beside it as evaluation-LABEL[-SPLIT].h5, or "
+               "evaluation-metric-LABEL.h5",
+    .usage = "RUN --estimator NAME|--metric NAME [key=value ...]",
     .detail =
-        "key=value sets an option of the estimator: `taxon show NAME` lists them. The same label again, on\n"
+        "key=value sets an option of the estimator or metric: `taxon show NAME` lists them. The same label again, on\n"
         "the same split, keeps a file that was made with the same settings and replaces any other; two settings of\n"
         "one estimator have two labels: --name iwae_5000 n_importance=5000.\n"
         "Exit code 0; 75 or 130 stopped, nothing written; 64 usage; 65, 66 run or data; 78 does not apply.",

@@ -19,8 +19,9 @@ static const struct {
     {"train", "keys of `train:`, and the chosen optimizer's own", tx_train_options},
     {"dataset", "keys of an entry of `datasets:`, besides the view's", tx_data_options},
     {"evaluate",
-     "keys of `evaluate:`, besides `estimators` ([exact, elbo]; NAME or {estimator: NAME, name: LABEL, ...}) and "
-     "`splits` ([test])",
+     "keys of `evaluate:`, besides `estimators` ([exact, elbo]; NAME or {estimator: NAME, name: LABEL, ...}), "
+     "`metrics` "
+     "([]; NAME or {metric: NAME, name: LABEL, ...}) and `splits` ([test])",
      tx_evaluate_options},
     {"view", "keys of the view in an entry of `datasets:`", tx_view_options},
 };
@@ -55,7 +56,8 @@ static tx_status fail_unknown(const char *name)
     for (const tx_catalog *c = tx_catalog_list; c->plural; c++)
         for (int i = 0; n < MAX_NAMES && c->at(i, &item); i++) known[n++] = item.name;
     const char *near = tx_nearest(name, known);
-    return tx_fail(TX_EUSAGE, "show: unknown name '%s'%s%s%s; `taxon list models|datasets|views|estimators|optimizers`",
+    return tx_fail(TX_EUSAGE,
+                   "show: unknown name '%s'%s%s%s; `taxon list models|datasets|views|estimators|metrics|optimizers`",
                    name, near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
@@ -118,7 +120,7 @@ static int run_show(const tx_args *a)
 static const tx_flag flags[] = {{"json", 0, NULL, "print JSON: a list of what has this name"}, {0}};
 const tx_command tx_command_show = {
     .name = "show",
-    .summary = "Every option of a model, data set, view, estimator, optimizer, `train`, "
+    .summary = "Every option of a model, data set, view, estimator, metric, optimizer, `train`, "
                "`dataset`, `view` or `evaluate`: default, meaning, range, source",
     .usage = "NAME",
     .flags = flags,

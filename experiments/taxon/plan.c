@@ -67,28 +67,38 @@ static tx_status try_model(const scene *e, int k, double *n_parameter)
     return TX_OK;
 }
 
-/* Why model k's family, or with it an estimator, does not apply; NULL if it does. */
-static const char *reason_of(const scene *e, const tx_estimator_ops *estimator, int k, char *buf, size_t size)
+/* What is asked of models: by an estimator, or by a metric with its config, or (name NULL) that they apply themselves.
+ */
+typedef struct asked {
+    const char *name;
+    const tx_estimator_ops *estimator;
+    const tx_metric_ops *metric;
+    const void *config;
+} asked;
+
+/* Why model k's family, or with it what is asked, does not apply; NULL if it does. */
+static const char *reason_of(const scene *e, const asked *a, int k, char *buf, size_t size)
 {
     const tx_model_ops *ops = e->c->model[k].spec.ops;
     const char *unfit = tx_model_unfit(ops, &e->set->view.space, buf, size);
-    return !estimator ? unfit : unfit ? NULL : estimator->unfit(ops, &e->set->view);
+    if (!a->name) return unfit;
+    if (unfit) return NULL;
+    return a->metric ? a->metric->unfit(a->config, ops, &e->set->view) : a->estimator->unfit(ops, &e->set->view);
 }
 
-/* One line a reason: "ring-raw: exact does not apply to vae, gan: ...". `estimator` NULL: the models themselves. */
-static void note_unfit(tx_plan *p, const scene *e, const tx_estimator_ops *estimator)
+/* One line a reason: "ring-raw: exact does not apply to vae, gan: ...". */
+static void note_unfit(tx_plan *p, const scene *e, const asked *a)
 {
     int n = e->c->n_model;
     bool *told = tx_alloc((size_t)n, sizeof *told);
     for (int i = 0; i < n; i++) {
         char first[TX_TEXT_MAX], other[TX_TEXT_MAX];
-        const char *why = told[i] ? NULL : reason_of(e, estimator, i, first, sizeof first), *again;
+        const char *why = told[i] ? NULL : reason_of(e, a, i, first, sizeof first), *again;
         if (!why) continue;
-        tx_text_add(&p->note, "%s: %s%s", e->name, estimator ? estimator->name : "not applicable",
-                    estimator ? " does not apply to " : ": ");
+        tx_text_add(&p->note, "%s: %s%s", e->name, a->name ? a->name : "not applicable",
+                    a->name ? " does not apply to " : ": ");
         for (int k = i; k < n; k++) {
-            if (told[k] || !(again = reason_of(e, estimator, k, other, sizeof other)) || strcmp(why, again) != 0)
-                continue;
+            if (told[k] || !(again = reason_of(e, a, k, other, sizeof other)) || strcmp(why, again) != 0) continue;
             tx_text_add(&p->note, "%s%s", k > i ? ", " : "", e->c->model[k].spec.label);
             told[k] = true;
         }
@@ -171,12 +181,18 @@ static tx_status add_scene(tx_plan *p, const tx_comparison *c, int k, const char
     snprintf(e.name, sizeof e.name, "%s-%s", name, set->view.ops->name);
     tx_status s = check_unique(p, &e, e.name);
     for (int i = 0; !s && i < c->n_model; i++) s = add_model(p, &e, i, out);
-    if (!s) note_unfit(p, &e, NULL);
+    if (!s) note_unfit(p, &e, &(asked){0});
     for (int i = 0; !s && i < c->evaluate.n; i++) {
         bool told = false; /* of another entry of the same estimator */
         for (int j = 0; j < i; j++) told |= c->evaluate.estimator[j].ops == c->evaluate.estimator[i].ops;
-        if (!told) note_unfit(p, &e, c->evaluate.estimator[i].ops);
+        const tx_estimator_ops *ops = c->evaluate.estimator[i].ops;
+        if (!told) note_unfit(p, &e, &(asked){.name = ops->name, .estimator = ops});
     }
+    for (int i = 0; !s && i < c->evaluate.n_metric; i++)
+        note_unfit(p, &e,
+                   &(asked){.name = c->evaluate.metric[i].name,
+                            .metric = c->evaluate.metric[i].ops,
+                            .config = c->evaluate.metric[i].config});
     tx_setting_close(set);
     return s;
 }

@@ -170,6 +170,21 @@ tx_status tx_runner_estimate(const tx_estimator_ops *e, const void *config, cons
     return TX_OK;
 }
 
+tx_status tx_runner_metric(const tx_metric_ops *m, const void *config, const char *name, tx_quality *q, const real *x,
+                           int seed, tx_numbers *out)
+{
+    size_t n = tx_metric_n(config, q->view), dim = q->view->space.dim;
+    tx_rng r = tx_rng_named(tx_rng_named(tx_rng_root((uint64_t)seed), "quality"), m->name);
+    real *own = tx_alloc(n * dim, sizeof *own);
+    if (q->view->ops->invert)
+        q->view->ops->invert(q->view, n, x, own);
+    else
+        memcpy(own, x, n * dim * sizeof *x);
+    tx_status s = tx_metric_run(m, config, name, q, own, r, out);
+    free(own);
+    return s;
+}
+
 /* All estimators that are of this split: those that draw their own rows are of `simulated` alone. */
 static tx_status evaluate_split(runner *r, tx_split split, int n_example)
 {
@@ -215,28 +230,69 @@ static double *score_samples(runner *r, tx_tape *t, size_t n, real *x)
     return value;
 }
 
+/* Is metric i asked of this model? */
+static bool metric_applies(const runner *r, int i)
+{
+    const tx_evaluate_spec *v = &r->spec->evaluate;
+    return !v->metric[i].ops->unfit(v->metric[i].config, r->set->model->ops, &r->set->view);
+}
+
+/* Samples that are stored, or that a metric needs: of one stream, so that the first are the same. */
+static size_t samples_needed(const runner *r)
+{
+    const tx_evaluate_spec *v = &r->spec->evaluate;
+    size_t n = (size_t)v->n_sample;
+    for (int i = 0; i < v->n_metric; i++) {
+        size_t own = metric_applies(r, i) ? tx_metric_n(v->metric[i].config, &r->set->view) : 0;
+        if (own > n) n = own;
+    }
+    return n;
+}
+
+static tx_status measure(runner *r)
+{
+    const tx_evaluate_spec *v = &r->spec->evaluate;
+    tx_quality *q = tx_quality_new(&r->set->view);
+    tx_status s = TX_OK;
+    for (int i = 0; !s && i < v->n_metric; i++) {
+        if (!metric_applies(r, i)) continue;
+        double start = tx_now();
+        char name[TX_NAME_MAX];
+        r->doing = v->metric[i].name;
+        on_progress(r, 1);
+        s = tx_runner_metric(v->metric[i].ops, v->metric[i].config, v->metric[i].name, q, r->run.sample, r->spec->seed,
+                             &r->run.metrics);
+        snprintf(name, sizeof name, "metric_%s", v->metric[i].name);
+        tx_numbers_add(&r->run.timing, name, "s", tx_now() - start, "wall time of this metric");
+    }
+    tx_quality_free(q);
+    return s;
+}
+
 static tx_status draw(runner *r)
 {
     tx_model *m = r->set->model;
-    size_t n = (size_t)r->spec->evaluate.n_sample, dim = r->set->view.space.dim;
-    if (n == 0 || !m->ops->sample) return TX_OK;
+    size_t n = m->ops->sample ? samples_needed(r) : 0, dim = r->set->view.space.dim;
+    size_t n_stored = (size_t)r->spec->evaluate.n_sample;
+    if (n == 0) return TX_OK;
     tx_tape *t = tx_tape_new(1 << 20);
     tx_rng stream = tx_sample_stream(r->spec->seed);
-    real *x = tx_alloc(n * dim, sizeof *x), *mean = m->ops->sample_mean ? tx_alloc(n * dim, sizeof *mean) : NULL;
+    real *x = tx_alloc(n * dim, sizeof *x),
+         *mean = m->ops->sample_mean && n_stored ? tx_alloc(n_stored * dim, sizeof *mean) : NULL;
     double start = tx_now();
     tx_model_sample(m, t, stream, 0, n, false, x);
     bool finite = tx_vec_finite(n * dim, x);
     tx_numbers_add(&r->run.timing, "sample_seconds_per_1000", "s", (tx_now() - start) * 1000 / (double)n,
                    "wall time of 1000 samples");
-    if (mean) tx_model_sample(m, t, stream, 0, n, true, mean);
-    r->run.n_sample = n;
+    if (mean) tx_model_sample(m, t, stream, 0, n_stored, true, mean);
+    r->run.n_sample = n_stored;
     r->run.sample = x;
     r->run.sample_mean = mean;
-    r->run.sample_log_likelihood = score_samples(r, t, n, x);
+    r->run.sample_log_likelihood = n_stored ? score_samples(r, t, n_stored, x) : NULL;
     tx_tape_free(t);
     if (!finite) return tx_fail(TX_EDIVERGED, "a sample of the model is not finite");
-    size_t shown = n < PICTURES || dim == 2 ? n : PICTURES;
-    return tx_samples_png(r->picture, &r->set->view, shown, mean ? mean : x, false);
+    size_t shown = n_stored < PICTURES || dim == 2 ? n_stored : PICTURES;
+    return shown == 0 ? TX_OK : tx_samples_png(r->picture, &r->set->view, shown, mean ? mean : x, false);
 }
 
 static void count_cost(runner *r)
@@ -290,6 +346,7 @@ static tx_status work(runner *r)
     tx_status s = train(r);
     if (!s) s = evaluate(r);
     if (!s) s = draw(r);
+    if (!s) s = measure(r);
     if (s && s != TX_EDIVERGED) return s;
     tx_copy_text(r->failure, sizeof r->failure, s ? tx_last_error() : "");
     return write_result(r, s);

@@ -115,18 +115,30 @@ const tx_option tx_evaluate_options[] = {
     {0},
 };
 
-tx_status tx_estimator_config_parse(const tx_estimator_ops *e, const tx_yaml *map, const char *origin,
-                                    const char *const skip[], void **config)
+static tx_status parse_config(size_t size, const tx_option *options, const tx_yaml *map, const char *origin,
+                              const char *const skip[], void **config)
 {
-    void *c = tx_alloc(1, e->config_size);
-    tx_options_defaults(e->options, c);
-    tx_option_set set[] = {{e->options, c}};
+    void *c = tx_alloc(1, size);
+    tx_options_defaults(options, c);
+    tx_option_set set[] = {{options, c}};
     tx_status s = map ? tx_options_parse(set, 1, map, origin, skip) : TX_OK;
     if (s)
         free(c);
     else
         *config = c;
     return s;
+}
+
+tx_status tx_estimator_config_parse(const tx_estimator_ops *e, const tx_yaml *map, const char *origin,
+                                    const char *const skip[], void **config)
+{
+    return parse_config(e->config_size, e->options, map, origin, skip, config);
+}
+
+tx_status tx_metric_config_parse(const tx_metric_ops *m, const tx_yaml *map, const char *origin,
+                                 const char *const skip[], void **config)
+{
+    return parse_config(m->config_size, m->options, map, origin, skip, config);
 }
 
 static tx_status add_estimator(tx_evaluate_spec *s, const tx_yaml *y, const char *origin)
@@ -156,6 +168,35 @@ static tx_status add_estimator(tx_evaluate_spec *s, const tx_yaml *y, const char
     return TX_OK;
 }
 
+static tx_status add_metric(tx_evaluate_spec *s, const tx_yaml *y, const char *origin)
+{
+    static const char *const skip[] = {"metric", "name", NULL};
+    const tx_yaml *name = y->kind == TX_YAML_SCALAR ? y : tx_yaml_get(y, "metric");
+    if (!name || name->kind != TX_YAML_SCALAR)
+        return tx_options_fail(y, origin, "a metric's name or {metric: NAME, ...}");
+    const tx_metric_ops *m = tx_metric_find(name->text);
+    if (!m) return fail_unknown(name, origin, "metrics", name->text);
+    char own[TX_NAME_MAX];
+    TX_TRY(take_text(y, "name", m->name, origin, own));
+    if (tx_metric_find(own) && tx_metric_find(own) != m)
+        return tx_yaml_fail(tx_yaml_get(y, "name"), origin, "'%s' is the name of another metric than %s", own, m->name);
+    if (strlen(own) > TX_METRIC_LABEL_MAX)
+        return tx_yaml_fail(tx_yaml_get(y, "name"), origin, "the name of a metric has at most %d bytes",
+                            TX_METRIC_LABEL_MAX);
+    for (int i = 0; i < s->n_metric; i++)
+        if (strcmp(s->metric[i].name, own) == 0)
+            return tx_yaml_fail(name, origin,
+                                "a metric of the name '%s' was already given: {metric: %s, name: ANOTHER, ...}", own,
+                                m->name);
+    if (s->n_metric == TX_MAX_ASKED) return tx_yaml_fail(y, origin, "more than %d metrics", TX_MAX_ASKED);
+    void *config = NULL;
+    TX_TRY(tx_metric_config_parse(m, y->kind == TX_YAML_MAP ? y : NULL, origin, skip, &config));
+    s->metric[s->n_metric].ops = m;
+    tx_copy_text(s->metric[s->n_metric].name, TX_NAME_MAX, own);
+    s->metric[s->n_metric++].config = config;
+    return TX_OK;
+}
+
 static tx_status add_split(tx_evaluate_spec *s, const tx_yaml *y, const char *origin)
 {
     for (int k = 0; y->kind == TX_YAML_SCALAR && k < TX_N_SPLIT; k++) {
@@ -178,7 +219,7 @@ static tx_status add_all(tx_evaluate_spec *s, const tx_yaml *list, const char *o
 
 static tx_status parse_evaluate(tx_evaluate_spec *s, const tx_yaml *map, const char *origin)
 {
-    static const char *const skip[] = {"estimators", "splits", NULL};
+    static const char *const skip[] = {"estimators", "metrics", "splits", NULL};
     static const char *const usual[] = {"exact", "elbo"};
     evaluate_config c = {0};
     tx_options_defaults(tx_evaluate_options, &c);
@@ -187,11 +228,13 @@ static tx_status parse_evaluate(tx_evaluate_spec *s, const tx_yaml *map, const c
     s->n_sample = c.n_sample;
     s->n_example = c.n_example;
     const tx_yaml *estimators = tx_yaml_get(map, "estimators"), *splits = tx_yaml_get(map, "splits");
+    const tx_yaml *metrics = tx_yaml_get(map, "metrics");
     for (size_t i = 0; !estimators && i < TX_LEN(usual); i++) {
         tx_yaml name = {.kind = TX_YAML_SCALAR, .text = (char *)usual[i]};
         TX_TRY(add_estimator(s, &name, origin));
     }
     if (estimators) TX_TRY(add_all(s, estimators, origin, add_estimator));
+    if (metrics) TX_TRY(add_all(s, metrics, origin, add_metric));
     s->split[TX_TEST] = !splits;
     return splits ? add_all(s, splits, origin, add_split) : TX_OK;
 }
@@ -210,25 +253,34 @@ tx_status tx_evaluate_spec_parse(tx_evaluate_spec *out, const tx_yaml *map, cons
 void tx_evaluate_spec_free(tx_evaluate_spec *s)
 {
     for (int i = 0; i < s->n; i++) free(s->estimator[i].config);
-    s->n = 0;
+    for (int i = 0; i < s->n_metric; i++) free(s->metric[i].config);
+    s->n = s->n_metric = 0;
+}
+
+/* {KIND: NAME, name: LABEL where it is another, every option}. */
+static json_t *asked_json(const char *kind, const char *of, const char *name, const tx_option *table,
+                          const void *config)
+{
+    json_t *j = json_pack("{ss}", kind, of), *options = tx_options_json(table, config);
+    if (strcmp(name, of) != 0) json_object_set_new(j, "name", json_string(name));
+    json_object_update(j, options);
+    json_decref(options);
+    return j;
 }
 
 json_t *tx_evaluate_spec_json(const tx_evaluate_spec *s)
 {
-    json_t *estimators = json_array(), *splits = json_array();
-    for (int i = 0; i < s->n; i++) {
-        json_t *e = json_pack("{ss}", "estimator", s->estimator[i].ops->name);
-        json_t *options = tx_options_json(s->estimator[i].ops->options, s->estimator[i].config);
-        if (strcmp(s->estimator[i].name, s->estimator[i].ops->name) != 0)
-            json_object_set_new(e, "name", json_string(s->estimator[i].name));
-        json_object_update(e, options);
-        json_decref(options);
-        json_array_append_new(estimators, e);
-    }
+    json_t *estimators = json_array(), *metrics = s->n_metric ? json_array() : NULL, *splits = json_array();
+    for (int i = 0; i < s->n; i++)
+        json_array_append_new(estimators, asked_json("estimator", s->estimator[i].ops->name, s->estimator[i].name,
+                                                     s->estimator[i].ops->options, s->estimator[i].config));
+    for (int i = 0; i < s->n_metric; i++)
+        json_array_append_new(metrics, asked_json("metric", s->metric[i].ops->name, s->metric[i].name,
+                                                  s->metric[i].ops->options, s->metric[i].config));
     for (int k = 0; k < TX_N_SPLIT; k++)
         if (s->split[k]) json_array_append_new(splits, json_string(tx_split_name((tx_split)k)));
-    json_t *j = json_pack("{so, so, si, si}", "estimators", estimators, "splits", splits, "n_sample", s->n_sample,
-                          "n_example", s->n_example);
+    json_t *j = json_pack("{so, so*, so, si, si}", "estimators", estimators, "metrics", metrics, "splits", splits,
+                          "n_sample", s->n_sample, "n_example", s->n_example);
     if (!j) tx_no_memory("jansson");
     return j;
 }

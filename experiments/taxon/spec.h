@@ -4,6 +4,7 @@
 #define TX_TAXON_SPEC_H
 #include "common/likelihood/estimator.h"
 #include "common/model/train.h"
+#include "common/quality/metric.h"
 
 typedef struct tx_data_spec {
     tx_data_config data;
@@ -18,7 +19,11 @@ typedef struct tx_model_spec {
     tx_train_config train;
 } tx_model_spec;
 
-enum { TX_MAX_ESTIMATORS = 16 };
+enum {
+    TX_MAX_ESTIMATORS = 16,
+    TX_MAX_ASKED = 9,        /* metrics: all their numbers fit into /metrics */
+    TX_METRIC_LABEL_MAX = 60 /* a quantity comes after it */
+};
 typedef struct tx_evaluate_spec {
     int n;
     struct {
@@ -27,7 +32,13 @@ typedef struct tx_evaluate_spec {
         char name[TX_NAME_MAX]; /**< under which its results are stored; the estimator's unless two settings are told
                                    apart */
     } estimator[TX_MAX_ESTIMATORS]; /**< configs owned */
-    int n_sample, n_example;        /**< n_example 0: all rows of the split */
+    int n_metric;
+    struct {
+        const tx_metric_ops *ops;
+        void *config;
+        char name[TX_NAME_MAX]; /**< before its numbers' names */
+    } metric[TX_MAX_ASKED];     /**< configs owned */
+    int n_sample, n_example;    /**< n_example 0: all rows of the split */
     bool split[TX_N_SPLIT];
 } tx_evaluate_spec;
 
@@ -49,6 +60,8 @@ tx_status tx_evaluate_spec_parse(tx_evaluate_spec *out, const tx_yaml *map,
                                  const char *origin); /**< map NULL: defaults */
 tx_status tx_estimator_config_parse(const tx_estimator_ops *e, const tx_yaml *map, const char *origin,
                                     const char *const skip[], void **config); /**< map may be NULL; *config is owned */
+tx_status tx_metric_config_parse(const tx_metric_ops *m, const tx_yaml *map, const char *origin,
+                                 const char *const skip[], void **config); /**< likewise */
 void tx_model_spec_free(tx_model_spec *s);
 void tx_evaluate_spec_free(tx_evaluate_spec *s);
 

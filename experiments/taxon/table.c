@@ -1,6 +1,7 @@
 #include "experiments/taxon/table.h"
 #include "experiments/taxon/print.h"
 #include "experiments/taxon/sheet.h"
+#include "experiments/taxon/table_metrics.h"
 #include "experiments/taxon/table_model.h"
 #include <math.h>
 #include <stdio.h>
@@ -216,7 +217,22 @@ static void tell_evidence(const tx_board_block *b, const tx_format *f, tx_text *
         }
 }
 
-static void print_notes(const tx_board *b, const tx_format *f, tx_text *out)
+/* Is this the last block of its data set and view? Metrics are of those, not of a split. */
+static bool ends_view(const tx_board *b, int i)
+{
+    const tx_board_block *own = &b->block[i], *next = own + 1;
+    return i + 1 == b->n_block || strcmp(own->dataset, next->dataset) != 0 || strcmp(own->view, next->view) != 0;
+}
+
+static bool print_metrics(const tx_board *b, const tx_format *f, tx_text *out)
+{
+    bool any = false;
+    for (int i = 0; i < b->n_block; i++)
+        if (ends_view(b, i)) any |= tx_metrics_sheet(&b->block[i], f, out);
+    return any;
+}
+
+static void print_notes(const tx_board *b, const tx_format *f, bool metrics, tx_text *out)
 {
     occurs o = {0};
     tx_text t = {0};
@@ -225,6 +241,12 @@ static void print_notes(const tx_board *b, const tx_format *f, tx_text *out)
             add_occurs(&o, &b->block[i], &b->block[i].row[k]);
     explain_kinds(&o, f, &t);
     explain_errors(&o, f, &t);
+    if (metrics)
+        tx_text_add(&t,
+                    "Sample quality: the error is that over seeds where there are several, else over random halves of "
+                    "the rows. Of real rows: what\n  rows of train get in place of samples (of `nearest` and `mode` "
+                    "rows of test): the most that a model can be asked for.\n  No metric is a likelihood, and none "
+                    "but `nearest` sees a model that copies its training rows.\n");
     for (int i = 0; i < b->n_remark; i++) tx_text_add(&t, "%s\n", b->remark[i]);
     for (int i = 0; i < b->n_block; i++)
         if (b->block[i].split == TX_SIMULATED) tell_evidence(&b->block[i], f, &t);
@@ -305,13 +327,19 @@ tx_status tx_results_table(int n, const tx_run_info run[], const char *format, t
     TX_TRY(tx_format_find(format, &f));
     tx_board *b = tx_board_new(n, run);
     if (f->records) {
-        json_t *all = json_pack("{so, so}", "rows", records(b), "references", references(b));
+        json_t *all = json_pack("{so, so}", "rows", records(b), "references", references(b)), *metrics = json_array();
+        for (int i = 0; i < b->n_block; i++)
+            if (ends_view(b, i)) tx_metrics_records(&b->block[i], metrics);
+        if (json_array_size(metrics))
+            json_object_set_new(all, "metrics", metrics);
+        else
+            json_decref(metrics);
         f->records(all, out);
         json_decref(all);
     } else {
         for (int i = 0; i < b->n_block; i++)
             if (b->block[i].split != TX_SIMULATED) print_sheet(&b->block[i], f, out);
-        print_notes(b, f, out);
+        print_notes(b, f, print_metrics(b, f, out), out);
     }
     tx_board_free(b);
     return TX_OK;

@@ -1,0 +1,42 @@
+/** Metrics of sample quality. Adding one: a file with one `static const` struct and one line in metric.c. */
+#ifndef TX_QUALITY_METRIC_H
+#define TX_QUALITY_METRIC_H
+#include "common/base/numbers.h"
+#include "common/model/model.h"
+#include "common/quality/quality.h"
+
+enum { TX_METRIC_NUMBERS = 12 };                          /**< at most that a metric makes, the real ones with them */
+
+typedef struct tx_metric_ops {
+    const char *name, *summary, *citation;
+    size_t      config_size;
+    const tx_option *options;                             /**< one of them is n_sample: TX_METRIC_OPTIONS */
+    /** The real rows that take the samples' place in the numbers that end in _real: of another split than those that samples
+     *  are held against. */
+    tx_split    stand_in;
+    /** NULL if it applies, else the reason. */
+    const char *(*unfit)(const void *config, const tx_model_ops *m, const tx_view *v);
+    /** Numbers about x[n,dim] in the data's unit: `name` is the quantity, "" where there is one only. The same rows of
+     *  real data for whatever x; random numbers from `r` only. `real`: the numbers of the stand-in, NULL while x is it.
+     *  Same bits for every thread count. */
+    tx_status (*run)(const void *config, tx_quality *q, size_t n, const real *x, tx_rng r, const tx_numbers *real, tx_numbers *out);
+} tx_metric_ops;
+extern const tx_metric_ops *const tx_metric_list[];       /**< NULL-terminated */
+const tx_metric_ops *tx_metric_find(const char *name);
+
+/** What every config begins with, and its rows of the table of options. */
+typedef struct tx_metric_common { int n_sample, n_bootstrap; } tx_metric_common;
+#define TX_METRIC_OPTIONS(n, most)                                                                                              \
+    {"n_sample", TX_OPT_INT, offsetof(tx_metric_common, n_sample), n, 10, most, NULL,                                           \
+     "samples of the model, and real rows of each side; fewer where test or train have fewer", NULL},                           \
+    {"n_bootstrap", TX_OPT_INT, offsetof(tx_metric_common, n_bootstrap), "100", 2, 100000, NULL,                                \
+     "random halves whose spread is the standard error", "Politis & Romano 1994"}
+
+/** The n that a config asks for, as far as the data go. */
+size_t    tx_metric_n(const void *config, const tx_view *v);
+/** The metric of samples x[n,dim] in the data's unit, n = tx_metric_n(config, view), and the same of the stand-in: added to
+ *  `out` as NAME_QUANTITY and NAME_QUANTITY_real (NAME alone where the quantity is ""), each with its n. TX_EDIVERGED where
+ *  a sample is not finite. */
+tx_status tx_metric_run(const tx_metric_ops *m, const void *config, const char *name, tx_quality *q, const real *x, tx_rng r,
+                        tx_numbers *out);
+#endif
