@@ -5,7 +5,7 @@ alone, in float64: an independent witness of what result.h5 says.
     check_numpy.py RESULT.h5|evaluation-NAME.h5 [...]
         exact log-likelihoods within 1e-5 max(|LL|, D) of each row (1e-9 where the parameters are float64), ensembles of
         MADE's masks too; lower bounds against draws of its own, Parzen windows against the stored samples; means, errors
-        and bits per dimension; log-likelihoods of the stored samples. An evaluation is of the result.h5 beside it
+        and bits per dimension; log-likelihoods of the stored samples; metrics of small sets, whose rows are all stored. An evaluation is of the result.h5 beside it
     check_numpy.py --self-test [RESULT.h5 ...]
         the formulas themselves (densities sum to 1), then that a change of each weight of each file, one at a time, fails
         the check
@@ -438,6 +438,56 @@ def check_estimate(run, file, what, group, x, jacobian):
     return None
 
 
+def mmd(settings, stored, x, y):
+    kernel = lambda a, b: np.mean([np.exp(-squares(a, b) / (2 * (c * stored["bandwidth"]) ** 2)) for c in settings["scales"]], axis=0)
+    n = len(x)
+    off = lambda k: (k.sum() - np.trace(k)) / (n * (n - 1))
+    return {"": off(kernel(x, x)) + off(kernel(y, y)) - 2 * kernel(x, y).mean()}
+
+
+def frechet(settings, stored, x, y):
+    a, b = (np.cov(rows, rowvar=False).reshape(x.shape[1], -1) for rows in (x, y))
+    values, vectors = np.linalg.eigh(a)
+    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
+    trace = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ b @ root), 0)).sum()
+    return {"": ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(a) + np.trace(b) - 2 * trace}
+
+
+def knn(settings, stored, x, y):
+    radius = lambda rows: np.sort(squares(rows, rows), axis=1)[:, settings["k"]]  # the first is the row itself
+    d, k = squares(x, y), settings["k"]
+    inside, recalled = d <= radius(y), d <= radius(x)[:, None]
+    return {"precision": inside.any(1).mean(), "recall": recalled.any(0).mean(), "density": inside.sum() / (k * len(x)),
+            "coverage": inside.any(0).mean()}
+
+
+METRICS = {"mmd": mmd, "frechet": frechet, "knn": knn}
+
+
+def squares(a, b):
+    return ((a[:, None] - b[None]) ** 2).sum(-1)
+
+
+def check_metrics(run, file):
+    """Those of which all rows are stored, in the data themselves."""
+    said, rows = [], file["data/test"]
+    for asked in json.loads(file["config/json"][()])["evaluate"].get("metrics", []):
+        name = asked.get("name", asked["metric"])
+        stored = {k[len(name) + 1:]: v for k, v in file["metrics"].items() if k == name or k.startswith(name + "_")}
+        if asked["metric"] not in METRICS or not stored or run.view not in IDENTITY_VIEWS:
+            continue
+        n = min(int(v.attrs["n_sample"]) for v in stored.values())
+        if rows.attrs["n_rows"] != n or len(rows["x"]) != n or len(file["samples/x"]) < n or run.dim > asked["n_component"]:
+            continue
+        x, y = (a[:n].astype(np.float64) for a in (file["samples/x"], rows["x"]))
+        values = {k: v[()] for k, v in stored.items()}
+        for key, own in METRICS[asked["metric"]](asked, values, x, y).items():
+            if not abs(values[key] - own) <= 1e-4 * max(1, abs(own)):
+                raise Wrong(f"{name} {key}: stored {values[key]!r}, here {own!r}")
+        said.append(f"{name} of {n} samples")
+    return said
+
+
 def check(run, file, estimates=None):
     """List of what was compared; empty where the model has no density."""
     said = []
@@ -455,7 +505,9 @@ def check(run, file, estimates=None):
             check_coin_flips(run, file, split, group["log_likelihood"])
             compared = check_estimate(run, file, what, group, x, jacobian)
             said += [compared] if compared else []
-    return said + (check_samples(run, file) if run.model in EXACT and not estimates else [])
+    if estimates:
+        return said
+    return said + (check_samples(run, file) if run.model in EXACT else []) + check_metrics(run, file)
 
 
 def verdict(path):

@@ -202,9 +202,9 @@ check "table of no folder" 66 "none" -- table none
 mkdir empty && check "nothing to collect" 66 "no finished run" -- collect empty
 check "list" 0 -- list models --json
 holds "list" '"name": "vae"'
-for kind in datasets views estimators optimizers; do check "list $kind" 0 -- list $kind; done
+for kind in datasets views estimators metrics optimizers; do check "list $kind" 0 -- list $kind; done
 check "list of an unknown kind" 64 "did you mean 'models'" -- list model
-for name in vae ring binarised parzen adam train view dataset evaluate; do check "show $name" 0 -- show $name; done
+for name in vae ring binarised parzen knn adam train view dataset evaluate; do check "show $name" 0 -- show $name; done
 check "show of a name that a model and an estimator have" 0 -- show iwae && { holds "its model" "model: iwae"; holds "its estimator" "estimator: iwae"; }
 check "show of an unknown name" 64 "did you mean 'vae'" -- show vea
 check "config" 0 -- config tiny.yaml
@@ -248,6 +248,33 @@ holds "evaluate gives bits with their own sign" "bits/dim <= "
 check "evaluate with what does not apply" 78 \
     "exact does not apply to vae on bars, raw: has no tractable density; that can: elbo" -- evaluate "$run" --estimator exact
 check "evaluate without an estimator" 64 "--estimator is missing" -- evaluate "$run"
+check "evaluate a metric" 0 -- evaluate "a b/ring-raw/vae/seed-0" --metric mode n_sample=50
+holds "evaluate a metric" "KL of the samples' shares of modes from equal ones, n = 50"
+check "evaluate a metric again" 0 -- evaluate "a b/ring-raw/vae/seed-0" --metric mode n_sample=50
+holds "evaluate a metric again" "kept, made with the same settings: a b/ring-raw/vae/seed-0/evaluation-metric-mode.h5"
+check "evaluate a metric with other settings" 0 -- evaluate "a b/ring-raw/vae/seed-0" --metric mode n_sample=40
+holds "evaluate a metric with other settings" "n = 40"
+check "a metric of samples" 0 -- evaluate "$run" --metric knn --name knn-3 k=3 --threads 1
+check "collect a metric" 0 -- collect "a b"
+if grep -q ',knn-3_precision,' "a b/compare.csv"; then ok; else fail "collect a metric"; fi
+check "table of metrics" 0 -- table "a b"
+holds "table of metrics" "ring, raw: sample quality"
+holds "table of metrics" "mode_kl"
+check "table of metrics as json" 0 -- table "a b" -f json
+holds "table of metrics as json" '"metric": "mode_kl"'
+rm "a b/ring-raw/vae/seed-0/evaluation-metric-mode.h5" "$run/evaluation-metric-knn-3.h5"
+check "a metric that does not apply" 78 \
+    "mode does not apply to vae on bars, raw: the data set has no known modes; that can: mmd, " -- evaluate "$run" --metric mode
+check "an unknown metric" 64 "did you mean 'frechet'" -- evaluate "$run" --metric frechett
+check "a metric and an estimator" 64 "exclude one another" -- evaluate "$run" --metric knn --estimator elbo
+check "a metric on a split" 64 "a metric is of samples" -- evaluate "$run" --metric knn --split valid
+check "a metric under another's name" 64 "the metric's name with an ending" -- evaluate "$run" --metric knn --name mmd
+check "a metric out of range" 78 "key 'k': expected integer, 1 to 1000; found '0'" -- evaluate "$run" --metric knn k=0
+check "an estimator under a metric's file" 64 "files of metrics begin with 'metric-'" -- evaluate "$run" --estimator elbo --name metric-knn
+check "metrics of a comparison" 0 "mode does not apply to vae: the data set has no known modes" -- run tiny.yaml --out measured --progress plain \
+    'datasets=[{name: bars, n_train: 200, n_valid: 60, n_test: 60}]' 'models=[{model: vae, latent: 2, hidden: [8]}]' 'evaluate.metrics=[mode, knn]'
+holds "metrics of a comparison" "knn_recall"
+check "metrics again" 0 -- reproduce measured/bars-raw/vae/seed-0 --threads 2 --progress none
 check "evaluate on an unknown split" 64 "train, valid or test" -- evaluate "$run" --estimator elbo --split tset
 check "evaluate out of range" 78 "key 'n_repeat': expected integer, 2 to 100000; found '1'" -- evaluate "$run" --estimator elbo n_repeat=1
 check "evaluate under a name that is no file's" 64 "expected 1 to 100 letters" -- evaluate "$run" --estimator elbo --name a/b

@@ -32,6 +32,7 @@ evaluate:
     - {{estimator: iwae, n_importance: 10, n_repeat: 100}}
     - {{estimator: ensemble, n_ordering: 2}}
     - {{estimator: parzen, n_sample: 1000, n_valid: 20}}
+  metrics: [mmd, {{metric: knn, k: 3}}, frechet, nearest, {{metric: mmd, name: mmd-wide, scales: [1, 4]}}]
   n_sample: 1000
 """
 FOLDER = {"binary": "bars-raw", "real": "ring-raw"}

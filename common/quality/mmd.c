@@ -145,14 +145,14 @@ static double error_of(rounds *s, tx_rng r, size_t n_round)
 }
 
 /* Of x[n] and y[n] side by side. */
-static real *kernel_of(tx_quality *q, const mmd_config *c, size_t n, const real *x)
+static real *kernel_of(tx_quality *q, const mmd_config *c, double median, size_t n, const real *x)
 {
     size_t dim = q->view->space.dim;
     real *y = tx_quality_rows(q, TX_TEST, n), *both = tx_alloc(2 * n * dim, sizeof *both);
     memcpy(both, x, n * dim * sizeof *x);
     memcpy(both + n * dim, y, n * dim * sizeof *y);
     tx_points z = tx_quality_points(q, &c->features, 2 * n, both);
-    kernel_job k = {2 * n, &c->scales, median_distance(q, c), tx_points_distance(&z, &z)};
+    kernel_job k = {2 * n, &c->scales, median, tx_points_distance(&z, &z)};
     tx_parallel(2 * n, kernel_row, &k);
     tx_points_free(&z);
     free(y), free(both);
@@ -162,9 +162,9 @@ static real *kernel_of(tx_quality *q, const mmd_config *c, size_t n, const real 
 static tx_status run(const void *config, tx_quality *q, size_t n, const real *x, tx_rng r, const tx_numbers *real_ones,
                      tx_numbers *out)
 {
-    (void)real_ones;
     const mmd_config *c = config;
-    real *k = kernel_of(q, c, n, x);
+    double median = median_distance(q, c);
+    real *k = kernel_of(q, c, median, n, x);
     rounds s = {n, k, tx_alloc(4 * n * ROUNDS, sizeof(real)), tx_alloc(4 * n * ROUNDS, sizeof(real))};
     size_t n_value = (size_t)c->n_permutation + 1, as_large = 0;
     double *value = tx_alloc(n_value, sizeof *value);
@@ -176,6 +176,7 @@ static tx_status run(const void *config, tx_quality *q, size_t n, const real *x,
     tx_numbers_add_error(out, "", "1", value[0], error_of(&s, tx_rng_named(r, "halves"), (size_t)c->common.n_bootstrap),
                          words);
     tx_numbers_add(out, "p_value", "1", (double)as_large / (double)n_value, "share of permutations with at least this");
+    if (real_ones) tx_numbers_add(out, "bandwidth", "1", sqrt(median), "median distance between training rows");
     free(value), free(s.side), free(s.sums), free(k);
     return TX_OK;
 }

@@ -64,9 +64,9 @@ static tx_status run(const void *config, tx_quality *q, size_t n, const real *x,
     snprintf(words, sizeof words, "mean distance to the nearest training row, %s",
              tx_feature_words(q, &c->features, where));
     tx_numbers_add_error(out, "", "1", value, error, words);
-    if (real_ones) { /* both parts vary on their own */
-        double test = real_ones->m[0].value, ratio = value / test;
-        tx_numbers_add_error(out, "ratio", "1", ratio, fabs(ratio) * hypot(error / value, real_ones->m[0].error / test),
+    if (real_ones) { /* both parts vary on their own; none where all test rows are rows of train */
+        double test = real_ones->m[0].value, ratio = test > 0 ? value / test : NAN;
+        tx_numbers_add_error(out, "ratio", "1", ratio, hypot(error, ratio * real_ones->m[0].error) / test,
                              "that distance over that of test rows");
     }
     tx_points_free(&own), tx_points_free(&train);

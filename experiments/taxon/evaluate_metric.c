@@ -50,15 +50,8 @@ static tx_status read_request(const tx_args *a, request *q)
         return tx_fail(TX_EUSAGE, "evaluate: %s",
                        tx_catalog_unknown(tx_catalog_find("metrics"), metric, why, sizeof why));
     q->name = tx_args_text(a, "name", q->ops->name);
-    if (!tx_label_fits(q->name) || strlen(q->name) > TX_METRIC_LABEL_MAX)
-        return tx_fail(
-            TX_EUSAGE,
-            "evaluate: --name: expected 1 to %d letters, digits or . _ = + -, not starting with . or -; found '%.100s'",
-            TX_METRIC_LABEL_MAX, q->name);
-    if (tx_metric_find(q->name) && tx_metric_find(q->name) != q->ops)
-        return tx_fail(TX_EUSAGE,
-                       "evaluate: --name: '%s' is the name of another metric than %s: choose one of your own", q->name,
-                       q->ops->name);
+    if (!tx_metric_label_fits(q->ops, q->name))
+        return tx_fail(TX_EUSAGE, "evaluate: --name: expected %s; found '%.100s'", TX_METRIC_LABEL_EXPECTED, q->name);
     TX_TRY(tx_args_int(a, "threads", 1, MAX_THREADS, tx_cores(), &q->threads));
     return read_options(a, q);
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LABEL_MAX = 100 }; /* as TX_LABEL_EXPECTED says */
+enum { LABEL_MAX = 100, METRIC_LABEL_MAX = 60 }; /* as the TX_..._EXPECTED say */
 
 static tx_status fail_unknown(const tx_yaml *at, const char *origin, const char *plural, const char *name)
 {
@@ -43,6 +43,14 @@ bool tx_label_fits(const char *label)
     for (const char *s = label; *s; s++)
         if (!isalnum((unsigned char)*s) && !strchr("._=+-", *s)) return false;
     return true;
+}
+
+bool tx_metric_label_fits(const tx_metric_ops *m, const char *label)
+{
+    size_t n = strlen(m->name);
+    if (strcmp(label, m->name) == 0) return true;
+    return tx_label_fits(label) && strlen(label) <= METRIC_LABEL_MAX && strncmp(label, m->name, n) == 0 &&
+           label[n] == '-' && label[n + 1] && !strchr(label, '_');
 }
 
 void tx_label_of(const char *text, char *out, size_t size)
@@ -178,11 +186,7 @@ static tx_status add_metric(tx_evaluate_spec *s, const tx_yaml *y, const char *o
     if (!m) return fail_unknown(name, origin, "metrics", name->text);
     char own[TX_NAME_MAX];
     TX_TRY(take_text(y, "name", m->name, origin, own));
-    if (tx_metric_find(own) && tx_metric_find(own) != m)
-        return tx_yaml_fail(tx_yaml_get(y, "name"), origin, "'%s' is the name of another metric than %s", own, m->name);
-    if (strlen(own) > TX_METRIC_LABEL_MAX)
-        return tx_yaml_fail(tx_yaml_get(y, "name"), origin, "the name of a metric has at most %d bytes",
-                            TX_METRIC_LABEL_MAX);
+    if (!tx_metric_label_fits(m, own)) return tx_options_fail(tx_yaml_get(y, "name"), origin, TX_METRIC_LABEL_EXPECTED);
     for (int i = 0; i < s->n_metric; i++)
         if (strcmp(s->metric[i].name, own) == 0)
             return tx_yaml_fail(name, origin,

@@ -19,11 +19,7 @@ typedef struct tx_model_spec {
     tx_train_config train;
 } tx_model_spec;
 
-enum {
-    TX_MAX_ESTIMATORS = 16,
-    TX_MAX_ASKED = 9,        /* metrics: all their numbers fit into /metrics */
-    TX_METRIC_LABEL_MAX = 60 /* a quantity comes after it */
-};
+enum { TX_MAX_ESTIMATORS = 16, TX_MAX_ASKED = 9 /* metrics: all their numbers fit into /metrics */ };
 typedef struct tx_evaluate_spec {
     int n;
     struct {
@@ -77,6 +73,9 @@ void tx_spec_free(tx_spec *s);
 /** Letters, digits and . _ = + - only, no leading dot or dash, 1 to 100 bytes: fit for a folder's name. */
 #define TX_LABEL_EXPECTED "1 to 100 letters, digits or . _ = + -, not starting with . or -"
 bool tx_label_fits(const char *label);
+/** Of a metric: its name, or that with an ending. `_` begins a quantity, so that no two names of numbers are equal. */
+#define TX_METRIC_LABEL_EXPECTED "the metric's name with an ending such as mmd-wide: no '_', at most 60 bytes"
+bool tx_metric_label_fits(const tx_metric_ops *m, const char *label);
 /** The same made of any text: lists "[500, 500]" become "500x500", other characters '_'. */
 void tx_label_of(const char *text, char *out, size_t size);
 
