@@ -493,6 +493,52 @@ static void test_other_settings(void)
     }
 }
 
+/* Branches in the order of the tutorial's figure, whatever they are sorted by elsewhere; a gap where a model has no
+ * run. */
+static void test_tree(void)
+{
+    static const char *const path[] = {"implicit/direct/gan",     "explicit/approximate/variational",
+                                       "explicit/tractable/tree", "explicit/tractable/change_of_variables",
+                                       "explicit/tractable/fvbn", "other"};
+    static const char *const order[] = {"explicit/tractable/fvbn\n",
+                                        "m4 ",
+                                        "-84.5",
+                                        "explicit/tractable/change_of_variables",
+                                        "m3 ",
+                                        "explicit/tractable/tree\n",
+                                        "m2 ",
+                                        "explicit/approximate/variational\n",
+                                        "m1 ",
+                                        "implicit/direct/gan\n",
+                                        "m0 ",
+                                        "other\n",
+                                        "m5 "};
+    tx_run_info run[TX_LEN(path)];
+    for (int i = 0; i < (int)TX_LEN(path); i++) {
+        char label[8];
+        snprintf(label, sizeof label, "m%d", i);
+        run[i] = made_up(label, label, 0, TX_EXACT, -80.5 - i, -90);
+        tx_copy_text(run[i].taxonomy_path, TX_NAME_MAX, path[i]);
+    }
+    tx_copy_text(run[5].view, TX_NAME_MAX, "dequantised");
+    tx_text t = {0};
+    CHECK_OK(tx_results_tree(TX_LEN(run), run, "text", &t));
+    const char *at = t.s;
+    for (size_t i = 0; at && i < TX_LEN(order); i++) {
+        const char *found = strstr(at, order[i]);
+        if (!found) printf("\n  '%s' is not below what stands before it:\n%s", order[i], t.s);
+        CHECK_TRUE(found != NULL);
+        at = found;
+    }
+    CHECK_HAS(t.s, "digits_1, binarised");
+    CHECK_HAS(t.s, "digits_1, dequantised");
+    CHECK_HAS(t.s, "m5                                      -"); /* no run on the first view */
+    tx_text_free(&t);
+    CHECK_INT(tx_results_tree(TX_LEN(run), run, "csv", &t), TX_EUSAGE);
+    CHECK_HAS(tx_last_error(), "text, md or tex, not csv");
+    for (size_t i = 0; i < TX_LEN(run); i++) free(run[i].estimate);
+}
+
 static char *mixed_table(const char *format)
 {
     enum { VAE = 1, SHORT = 3 };
@@ -814,6 +860,7 @@ int main(void)
         {"the error of means that are close together", test_error_of_near_means},
         {"what valid chooses among variants", test_choice_among_variants},
         {"one name for other settings in other seeds", test_other_settings},
+        {"the table as a tree", test_tree},
         {"one model by several estimates", test_mixed_table},
         {"records of them", test_mixed_records},
         {"rows that a model drew are evaluated once", test_drawn_rows_of_a_run},

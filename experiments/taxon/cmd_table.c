@@ -10,8 +10,9 @@ static int run(const tx_args *a)
     tx_gathered g;
     tx_text t = {0};
     TX_TRY(tx_gather(a->v[0], false, &g));
-    tx_status s = tx_args_on(a, "pairwise") ? tx_pairwise_table(g.n, g.run, format, &t)
-                                            : tx_results_table(g.n, g.run, format, &t);
+    tx_status s = (tx_args_on(a, "pairwise") ? tx_pairwise_table
+                   : tx_args_on(a, "tree")   ? tx_results_tree
+                                             : tx_results_table)(g.n, g.run, format, &t);
     if (!s) {
         fputs(t.s, stdout);
         tx_tell_unfinished(&g);
@@ -24,6 +25,7 @@ static int run(const tx_args *a)
 
 static const tx_flag flags[] = {{"format", 'f', "FORMAT", "text, md, tex, csv or json"},
                                 {"pairwise", 'p', NULL, "differences between models over the same examples"},
+                                {"tree", 0, NULL, "model by model below the branches of the taxonomy: text, md or tex"},
                                 {0}};
 const tx_command tx_command_table = {.name = "table",
                                      .summary = "The table of all finished runs below a folder",

@@ -232,7 +232,7 @@ static bool print_metrics(const tx_board *b, const tx_format *f, tx_text *out)
     return any;
 }
 
-static void print_notes(const tx_board *b, const tx_format *f, bool metrics, tx_text *out)
+void tx_board_notes(const tx_board *b, const tx_format *f, bool metrics, tx_text *out)
 {
     occurs o = {0};
     tx_text t = {0};
@@ -339,7 +339,10 @@ tx_status tx_results_table(int n, const tx_run_info run[], const char *format, t
     } else {
         for (int i = 0; i < b->n_block; i++)
             if (b->block[i].split != TX_SIMULATED) print_sheet(&b->block[i], f, out);
-        print_notes(b, f, print_metrics(b, f, out), out);
+        tx_board_notes(b, f, print_metrics(b, f, out), out);
+=======
+        tx_board_notes(b, f, out);
+>>>>>>> 9dee818 (table: the results as the tree of the taxonomy, leaf by leaf)
     }
     tx_board_free(b);
     return TX_OK;

@@ -8,4 +8,7 @@
  *  "json". One block for each data set, view and split. Within a block rows are sorted by log-likelihood inside a kind,
  * and kinds are kept apart. Variants of a grid (equal group) are one row: the one that valid prefers. TX_EUSAGE. */
 tx_status tx_results_table(int n, const tx_run_info run[], const char *format, tx_text *out);
+/** The same as a tree, a line a model below its taxonomy_path, a column a data set and view (five at most; the test split, or the
+ *  first that there is): "text", "md" or "tex". TX_EUSAGE. */
+tx_status tx_results_tree(int n, const tx_run_info run[], const char *format, tx_text *out);
 #endif

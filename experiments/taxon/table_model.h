@@ -2,6 +2,7 @@
 #ifndef TX_TAXON_TABLE_MODEL_H
 #define TX_TAXON_TABLE_MODEL_H
 #include "common/store/run_file.h"
+#include "experiments/taxon/sheet.h"
 
 enum { TX_BOARD_REFERENCES = 4 };
 
@@ -59,6 +60,9 @@ void tx_board_free(tx_board *b);
 /** The run's estimate of the split, name, estimator, kind and brief settings of another; NULL without, or if it
  * diverged. */
 const tx_estimate *tx_board_estimate(const tx_run_info *r, const tx_estimate *like);
+/** What the signs and errors of a table mean, and what was evaluated; `metrics`: of sample quality
+ * too. The lines below it. */
+void tx_board_notes(const tx_board *b, const tx_format *f, bool metrics, tx_text *out);
 /** Are two rows of a block in one order: first cells of one kind over as many examples, or both without any? */
 bool tx_board_same_rank(const tx_board_row *a, const tx_board_row *b);
 #endif
