@@ -98,7 +98,7 @@ class Experiment:
             text += [f"set title '{title}'", f"set xlabel '{x}'", f"set ylabel '{y}'", "unset logscale", "set autoscale",
                      "set key top right samplen 1.5", *settings]
             text.append("plot " + ", ".join(
-                f"$d{i}_{k} with {kind} lc rgb '{COLOURS[k % len(COLOURS)]}' title '{name}'" for k, (kind, name, _) in enumerate(series)))
+                f"$d{i}_{k} with {kind} lc rgb '{COLOURS[k % len(COLOURS)]}' title '{name.replace("_", " ")}'" for k, (kind, name, _) in enumerate(series)))
         subprocess.run(["gnuplot"], input="\n".join(text) + "\nunset multiplot\n", text=True, check=True)
 
 
