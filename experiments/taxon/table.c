@@ -340,9 +340,6 @@ tx_status tx_results_table(int n, const tx_run_info run[], const char *format, t
         for (int i = 0; i < b->n_block; i++)
             if (b->block[i].split != TX_SIMULATED) print_sheet(&b->block[i], f, out);
         tx_board_notes(b, f, print_metrics(b, f, out), out);
-=======
-        tx_board_notes(b, f, out);
->>>>>>> 9dee818 (table: the results as the tree of the taxonomy, leaf by leaf)
     }
     tx_board_free(b);
     return TX_OK;

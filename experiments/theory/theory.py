@@ -93,12 +93,13 @@ class Experiment:
         text = [f"set terminal svg size {size[0]},{size[1]} font 'Helvetica,13' background rgb 'white'", f"set output '{path}'",
                 "set border 3", "set tics nomirror", "set grid lc rgb '#dddddd'", f"set multiplot layout 1,{len(panels)}"]
         for i, (title, x, y, settings, series) in enumerate(panels):
+            series = [(kind, name.replace("_", " "), points) for kind, name, points in series]
             for k, (_, _, points) in enumerate(series):
                 text += [f"$d{i}_{k} << E", *(" ".join(f"{v:.6g}" for v in p) for p in points), "E"]
             text += [f"set title '{title}'", f"set xlabel '{x}'", f"set ylabel '{y}'", "unset logscale", "set autoscale",
                      "set key top right samplen 1.5", *settings]
             text.append("plot " + ", ".join(
-                f"$d{i}_{k} with {kind} lc rgb '{COLOURS[k % len(COLOURS)]}' title '{name.replace("_", " ")}'" for k, (kind, name, _) in enumerate(series)))
+                f"$d{i}_{k} with {kind} lc rgb '{COLOURS[k % len(COLOURS)]}' title '{name}'" for k, (kind, name, _) in enumerate(series)))
         subprocess.run(["gnuplot"], input="\n".join(text) + "\nunset multiplot\n", text=True, check=True)
 
 
