@@ -31,6 +31,7 @@ WIDE = {
     "mixture": "components: 20",
     "nade": "hidden: [200]",
     "nice": "couplings: 4, hidden: [200]",
+    "rbm": "hidden: 200, sample_steps: 20",
     "vae": "latent: 5, hidden: [200]",
 }
 CORES = ["Prescott", "Sandybridge", "Haswell", "Zen", "SkylakeX"]

@@ -32,6 +32,8 @@ evaluate:
     - {{estimator: iwae, n_importance: 10, n_repeat: 100}}
     - {{estimator: ensemble, n_ordering: 2}}
     - {{estimator: parzen, n_sample: 1000, n_valid: 20}}
+    - enumerated
+    - {{estimator: ais_log_z, n_step: 100, n_chain: 20}}
   metrics: [mmd, {{metric: knn, k: 3}}, frechet, nearest, {{metric: mmd, name: mmd-wide, scales: [1, 4]}}]
   n_sample: 1000
 """
@@ -41,6 +43,7 @@ LATER = {
     "gan": ("parzen", "n_sample=500", "n_valid=20"),
     "iwae": ("elbo", "n_repeat=200"),
     "made": ("ensemble", "n_ordering=3"),
+    "rbm": ("ais_log_z", "n_step=100", "n_chain=20", "direction=reverse"),
     "vae": ("iwae", "n_importance=200", "proposal=prior"),
 }
 
@@ -87,7 +90,7 @@ def numpy_agrees(b, results, own):
         b.check(word == expected, f"check_numpy.py: {word} {said}")
     for word, said in (check_numpy.perturbed(folder / "result.h5") for folder in own.values()):
         b.check(word == "ok", f"check_numpy.py --self-test: {said}")
-    b.check(len(results) == 30, f"{len(results)} runs, not 30")
+    b.check(len(results) == 33, f"{len(results)} runs, not 33")
 
 
 def readers_agree(b, own, others):

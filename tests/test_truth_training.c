@@ -292,6 +292,7 @@ typedef struct entry {
 #define TREE              "best tree, by the mutual informations of the enumerated pairs"
 #define KERNELS           "no finite number of kernels of one width holds it: what the rows and the width leave"
 #define NO_DENSITY        "samples only: no likelihood to compare"
+#define NO_Z              "no log Z of its own to select by: against brute force in test_boltzmann"
 #define SLOW_ADAM(epochs) "{epochs: " epochs ", batch: 250, learning_rate: 2e-3, schedule: cosine}"
 
 static const entry table[] = {
@@ -312,6 +313,7 @@ static const entry table[] = {
     {"mixture_1d", "iwae", "{latent: 2, hidden: [64, 64], activation: relu, n_sample: 5}", SLOW_ADAM("8"), 20000, NULL,
      BOUND, REPORTED},
     {"mixture_1d", "gan", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
+    {"mixture_1d", "rbm", "{}", "{}", 0, NULL, NO_Z, NONE},
     {"ring", "independent", "{}", "{}", 200000, independent_reals, MOMENTS, MATCHED},
     {"ring", "gaussian", "{}", "{}", 200000, gaussian_reals, MOMENTS, MATCHED},
     {"ring", "mixture", "{components: 12}", "{epochs: 10}", 20000, NULL, "8 components or more hold it", MATCHED},
@@ -327,6 +329,7 @@ static const entry table[] = {
     {"ring", "iwae", "{latent: 2, hidden: [64, 64], activation: relu, n_sample: 5}", SLOW_ADAM("8"), 20000, NULL, BOUND,
      REPORTED},
     {"ring", "gan", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
+    {"ring", "rbm", "{}", "{}", 0, NULL, NO_Z, NONE},
     {"grid", "independent", "{}", "{}", 200000, independent_reals, MOMENTS, MATCHED},
     {"grid", "gaussian", "{}", "{}", 200000, gaussian_reals, MOMENTS, MATCHED},
     {"grid", "mixture", "{components: 40}", "{epochs: 10}", 30000, NULL, "25 components or more hold it", MATCHED},
@@ -341,6 +344,7 @@ static const entry table[] = {
     {"grid", "vae", "{latent: 2, hidden: [64]}", SLOW_ADAM("8"), 20000, NULL, BOUND, REPORTED},
     {"grid", "iwae", "{latent: 2, hidden: [64], n_sample: 5}", SLOW_ADAM("8"), 20000, NULL, BOUND, REPORTED},
     {"grid", "gan", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
+    {"grid", "rbm", "{}", "{}", 0, NULL, NO_Z, NONE},
     {"bars", "independent", "{}", "{}", 200000, independent_bits, MARGINALS, MATCHED},
     {"bars", "chow_liu", "{}", "{}", 200000, tree_bits, TREE, MATCHED},
     {"bars", "mixture", "{components: 30}", "{epochs: 20}", 20000, NULL,
@@ -355,6 +359,7 @@ static const entry table[] = {
     {"bars", "vae", "{latent: 8, hidden: [64]}", SLOW_ADAM("8"), 20000, NULL, BOUND, REPORTED},
     {"bars", "iwae", "{latent: 8, hidden: [64], n_sample: 5}", SLOW_ADAM("8"), 20000, NULL, BOUND, REPORTED},
     {"bars", "gan", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
+    {"bars", "rbm", "{}", "{}", 0, NULL, NO_Z, NONE},
     {"bernoulli_mixture", "independent", "{}", "{}", 200000, independent_bits, MARGINALS, MATCHED},
     {"bernoulli_mixture", "chow_liu", "{}", "{}", 200000, tree_bits, TREE, MATCHED},
     {"bernoulli_mixture", "mixture", "{components: 10}", "{epochs: 60, valid_every: 10}", 50000, NULL,
@@ -370,6 +375,7 @@ static const entry table[] = {
     {"bernoulli_mixture", "iwae", "{latent: 8, hidden: [64], n_sample: 5}", SLOW_ADAM("8"), 20000, NULL, BOUND,
      REPORTED},
     {"bernoulli_mixture", "gan", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
+    {"bernoulli_mixture", "rbm", "{}", "{}", 0, NULL, NO_Z, NONE},
 };
 
 /* ---- training and measuring, as `taxon run` does ---- */

@@ -2,8 +2,8 @@
 #include <string.h>
 
 extern const tx_estimator_ops tx_estimator_exact, tx_estimator_elbo, tx_estimator_ensemble, tx_estimator_iwae,
-    tx_estimator_ais, tx_estimator_bdmc, tx_estimator_parzen, tx_estimator_enumerated, tx_estimator_self_normalised,
-    tx_estimator_quadrature;
+    tx_estimator_ais, tx_estimator_bdmc, tx_estimator_parzen, tx_estimator_enumerated, tx_estimator_ais_log_z,
+    tx_estimator_self_normalised, tx_estimator_quadrature;
 
 const tx_estimator_ops *const tx_estimator_list[] = {&tx_estimator_exact,
                                                      &tx_estimator_elbo,
@@ -13,6 +13,7 @@ const tx_estimator_ops *const tx_estimator_list[] = {&tx_estimator_exact,
                                                      &tx_estimator_bdmc,
                                                      &tx_estimator_parzen,
                                                      &tx_estimator_enumerated,
+                                                     &tx_estimator_ais_log_z,
                                                      &tx_estimator_self_normalised,
                                                      &tx_estimator_quadrature,
                                                      NULL};

@@ -289,10 +289,14 @@ void tx_solve_unit_upper(size_t n, size_t d, const real *upper, real *y)
     tx_parallel(divide_up(n, SOLVE_ROWS), solve_tile, &(unit_upper){n, d, upper, y});
 }
 
-void tx_dense_forward(size_t n, size_t i, size_t o, const real *x, const real *w, const real *b, tx_act act, real *y)
+static tx_loop *after_product(tx_act act, const real *b)
 {
     const tx_isa *isa = tx_isa_now();
-    tx_loop *after = b ? isa->bias_act[act] : (act == TX_LINEAR ? NULL : isa->act[act]);
+    return b ? isa->bias_act[act] : (act == TX_LINEAR ? NULL : isa->act[act]);
+}
+
+void tx_dense_forward(size_t n, size_t i, size_t o, const real *x, const real *w, const real *b, tx_act act, real *y)
+{
     gemm_run(&(gemm){.m = n,
                      .n = o,
                      .k = i,
@@ -304,7 +308,25 @@ void tx_dense_forward(size_t n, size_t i, size_t o, const real *x, const real *w
                      .c = y,
                      .ldc = o,
                      .bias = b,
-                     .after = after});
+                     .after = after_product(act, b)});
+}
+
+void tx_dense_transposed(size_t n, size_t o, size_t i, real alpha, const real *x, const real *w, const real *b,
+                         tx_act act, real *y)
+{
+    gemm_run(&(gemm){.tb = true,
+                     .m = n,
+                     .n = i,
+                     .k = o,
+                     .alpha = alpha,
+                     .a = x,
+                     .lda = o,
+                     .b = w,
+                     .ldb = o,
+                     .c = y,
+                     .ldc = i,
+                     .bias = b,
+                     .after = after_product(act, b)});
 }
 
 void tx_vec_act(tx_act act, size_t len, const real *x, real *y)

@@ -39,6 +39,9 @@ void tx_solve_unit_upper(size_t n, size_t d, const real *upper, real *y);
 typedef enum tx_act { TX_LINEAR, TX_RELU, TX_LEAKY_RELU /* slope 0.2 */, TX_TANH, TX_SIGMOID, TX_SOFTPLUS } tx_act;
 /** y[n,o] = act(x[n,i] w[i,o] + b[o]); b may be NULL; bias and activation in the GEMM's tile while it is warm. */
 void tx_dense_forward(size_t n, size_t i, size_t o, const real *x, const real *w, const real *b, tx_act act, real *y);
+/** y[n,i] = act(alpha x[n,o] w[i,o]' + b[i]): back through the same weights; b may be NULL. */
+void tx_dense_transposed(size_t n, size_t o, size_t i, real alpha, const real *x, const real *w, const real *b, tx_act act,
+                         real *y);
 
 /** Element-wise over `len` values. */
 void tx_vec_act(tx_act act, size_t len, const real *x, real *y);

@@ -38,6 +38,7 @@ TESTS = [
     ("common/tensor/distance", "baseline likelihood"),
     ("common/tensor/(tape|ops)", "tape zoo optim staircase baseline"),
     ("common/tensor/", "kernels rng tape optim staircase baseline"),
+    ("common/likelihood/(ais_log_z|unnormalised)", "boltzmann"),
     ("common/likelihood/(ais|anneal|bdmc)", "ais truth"),
     ("common/likelihood/ensemble", "ensemble truth"),
     ("common/likelihood/iwae", "iwae truth"),
@@ -48,6 +49,7 @@ TESTS = [
     ("models/fvbn/", f"fvbn start gradients ensemble contract:fvbn,made,nade:{BITS},threads"),
     (r"models/nice/(ica|maf|realnvp)", r"flows start gradients contract:\1:integrals," + BITS),
     (r"models/nice/flow", f"flows start gradients contract:ica,maf,realnvp:integrals,{BITS}"),
+    ("models/boltzmann/", f"boltzmann start contract:rbm:{BITS}"),
     (r"models/(\w+)/", r"zoo start gradients contract:\1:integrals," + BITS),
     ("", "zoo contract:gaussian"),
 ]

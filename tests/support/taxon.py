@@ -38,6 +38,7 @@ MODELS = {
     "mixture": ("binary", "components: 3"),
     "nade": ("binary", "hidden: [6], order: agnostic"),
     "nice": ("real", "couplings: 3, hidden: [6]"),
+    "rbm": ("binary", "hidden: 5, algorithm: pcd, chains: 10, sample_steps: 20"),
     "vae": ("binary", "latent: 2, hidden: [6]"),
 }
 CLOSED_FORM = {"chow_liu", "gaussian", "independent", "kde"}
