@@ -387,6 +387,46 @@ static void test_modes(void)
     close_ring(&w);
 }
 
+/* Samples about some modes of the ring, normal, `stretch` as wide as the modes and off by `shift` of the smoothed
+ * deviation: modes are far apart, and the divergences of two normals in the plane of variances v = 1 and w = v' / v in
+ * units of the smoothed one are KL(p' || g') = (1 + shift^2) / w - 1 + log w to the halves, and the mirror image. */
+static void check_smoothed(size_t n_mode, double stretch, double shift)
+{
+    enum { N = 10000 };
+    const double sigma = 1.5, whole = 1 + sigma * sigma, w = (stretch * stretch + sigma * sigma) / whole;
+    world ring;
+    open_ring(&ring, "ring");
+    real *x = tx_alloc(2 * N, sizeof *x);
+    for (size_t i = 0; i < N; i++) {
+        double centre[2], s = ring.data.known->mode(&ring.data, i % n_mode, centre);
+        for (size_t j = 0; j < 2; j++)
+            x[2 * i + j] = (real)(centre[j] + s * (stretch * tx_rng_normal1(tx_rng_root(77), 2 * i + j) +
+                                                   (j ? 0 : shift * sqrt(whole))));
+    }
+    tx_numbers m = measure(&ring, "smoothed", "{sigma: 1.5}", N, x, 5);
+    const double few = log(8.0 / (double)n_mode), bias = 0.01; /* of so many kernels */
+    if (n_mode == 8)
+        CHECK_NEAR(tx_numbers_get(&m, "kl"), 1 / w - 1 + log(w) + shift * shift / (2 * w),
+                   5 * error_in(&m, "kl") + bias);
+    else
+        CHECK_TRUE(tx_numbers_get(&m, "kl") > 10);
+    CHECK_NEAR(tx_numbers_get(&m, "reverse_kl"), few + w - 1 - log(w) + shift * shift / 2,
+               5 * error_in(&m, "reverse_kl") + bias);
+    CHECK_TRUE(error_in(&m, "reverse_kl") < 0.03);
+    CHECK_NEAR(tx_numbers_get(&m, "sigma"), 0.015, 1e-9);
+    free(x);
+    close_ring(&ring);
+}
+
+static void test_smoothed(void)
+{
+    check_smoothed(8, 1, 0);
+    check_smoothed(8, 1.785, 0);
+    check_smoothed(8, 1, 0.6);
+    check_smoothed(4, 1, 0);
+    check_smoothed(1, 0.5, 0.3);
+}
+
 /* Is the stated error the spread over worlds? Both sides fresh each time. */
 static void check_error(const char *metric, const char *text, const char *quantity, size_t n, double scale,
                         double shift, double low, double high)
@@ -430,7 +470,7 @@ static void test_threads(void)
     open_ring(&w, "ring");
     real *x = samples(2, 300, 2, 0.3, 0);
     for (int i = 0; tx_metric_list[i]; i++) {
-        void *c = config_of(tx_metric_list[i]->name, "{n_sample: 300, n_bootstrap: 20}");
+        void *c = config_of(tx_metric_list[i]->name, "{n_sample: 300}");
         tx_numbers out[TX_LEN(threads)] = {{0}};
         for (size_t k = 0; k < TX_LEN(threads); k++) {
             tx_threads_set(threads[k]);
@@ -463,7 +503,7 @@ static void test_what_applies(void)
     for (int i = 0; tx_metric_list[i]; i++) {
         const tx_metric_ops *m = tx_metric_list[i];
         void *c = config_of(m->name, "{}");
-        bool needs_modes = strcmp(m->name, "mode") == 0;
+        bool needs_modes = strcmp(m->name, "mode") == 0 || strcmp(m->name, "smoothed") == 0;
         CHECK_TRUE(tx_metric_find(m->name) == m);
         CHECK_HAS(m->unfit(c, &mute, &ring.view), "sample");
         CHECK_TRUE(!m->unfit(c, &speaks, &ring.view));
@@ -497,6 +537,7 @@ int main(void)
                                     {"knn: convention", test_knn_convention},
                                     {"nearest", test_nearest},
                                     {"modes", test_modes},
+                                    {"smoothed", test_smoothed},
                                     {"errors", test_errors},
                                     {"threads", test_threads},
                                     {"what applies", test_what_applies}};

@@ -5,10 +5,11 @@
 #include <string.h>
 #include "common/tensor/kernels.h"
 
-extern const tx_metric_ops tx_metric_mmd, tx_metric_knn, tx_metric_frechet, tx_metric_nearest, tx_metric_mode;
+extern const tx_metric_ops tx_metric_mmd, tx_metric_knn, tx_metric_frechet, tx_metric_nearest, tx_metric_mode,
+    tx_metric_smoothed;
 
-const tx_metric_ops *const tx_metric_list[] = {&tx_metric_mmd,     &tx_metric_knn,  &tx_metric_frechet,
-                                               &tx_metric_nearest, &tx_metric_mode, NULL};
+const tx_metric_ops *const tx_metric_list[] = {
+    &tx_metric_mmd, &tx_metric_knn, &tx_metric_frechet, &tx_metric_nearest, &tx_metric_mode, &tx_metric_smoothed, NULL};
 
 const tx_metric_ops *tx_metric_find(const char *name)
 {
