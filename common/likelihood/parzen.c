@@ -170,9 +170,9 @@ static void describe(const tx_model *m, double sigma, const parzen_config *c, si
 {
     bool edge = c->n_sigma > 1 && (sigma == c->sigma_min || sigma == c->sigma_max);
     snprintf(e->evaluated_model, sizeof e->evaluated_model, "%s + N(0, %.4g^2 I)%s",
-             !m->ops->log_prob && !m->ops->elbo ? "G(z)"
-             : c->kernel_at == AT_MEAN          ? "mean of x"
-                                                : "sample",
+             !m->ops->log_prob && !m->ops->elbo && m->ops->generate ? "G(z)"
+             : c->kernel_at == AT_MEAN                              ? "mean of x"
+                                                                    : "sample",
              sigma, edge ? " (at the edge of the bandwidths tried)" : "");
     json_object_set_new(e->settings, "kernel_at", json_string(c->kernel_at == AT_MEAN ? "mean" : "sample"));
     if (c->kernel_at == AT_MEAN) json_object_set_new(e->settings, "brief", json_string("kernels at means"));

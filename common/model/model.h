@@ -72,6 +72,9 @@ typedef struct tx_model_ops {
     /** Expected pixel values of the same samples (a picture of a Bernoulli's mean), optional; same contract as sample. */
     void      (*sample_mean)(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x);
     double    (*sequential_steps)(const tx_model *m);     /**< of one sample: D for autoregressive models; NULL means 1 */
+    /** Steps of the model's Markov chain between draws that are as good as independent (common/model/mixing.h), measured in
+     *  chains of stream r, after training; NAN: not measured; NULL: no chain. */
+    double    (*autocorrelation_time)(tx_model *m, tx_tape *t, tx_rng r);
     /** Bijections: x -> z and back, same shape. */
     tx_var    (*encode)(tx_model *m, tx_tape *t, tx_var x);
     tx_var    (*decode)(tx_model *m, tx_tape *t, tx_var z);
