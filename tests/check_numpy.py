@@ -258,6 +258,21 @@ def decode(run, z):
     return run.layers(f"{net}/layer", z, ACTIVATIONS[run.options["activation"]])
 
 
+def gsn_samples(run, n, random):
+    """States of n chains on reals without bounds, from 0: after 100 steps no start is left."""
+    o, w, count = run.options, run.weights, len(run.options["hidden"])
+    act, sigma = ACTIVATIONS[o["activation"]], np.sqrt(np.exp(w["chain/log_variance"]) + o["min_sigma"] ** 2)
+    h = [np.zeros((n, run.dim))] + [np.zeros((n, width)) for width in o["hidden"]]
+    for _ in range(100):
+        h[0] = h[0] + o["corruption_sigma"] * random.standard_normal(h[0].shape)
+        for i in [*range(1, count + 1, 2), *range(2, count + 1, 2)]:
+            a = h[i - 1] @ w[f"chain/w{i - 1}"] + w[f"chain/b{i}"] + (h[i + 1] @ w[f"chain/w{i}"].T if i < count else 0)
+            noise = o["hidden_noise"] * (i > 1 or count == 1 or o["noisy_first_layer"])
+            h[i] = act(a + noise * random.standard_normal(a.shape)) + noise * random.standard_normal(a.shape)
+        h[0] = h[1] @ w["chain/w0"].T + w["chain/b0"] + sigma * random.standard_normal((n, run.dim))
+    return h[0]
+
+
 def iwae(run, s, x, random):
     """Burda et al. 2016, equation 8; with a generator, the likelihood of Bernoullis with its output as their means."""
     rows = np.repeat(x, s["n_importance"], 0)
@@ -310,6 +325,7 @@ def rbm_log_z(run):
 
 UNNORMALISED = {"rbm": (rbm, rbm_log_z)}
 LATENT = {"vae", "iwae", "gan"}  # models without a density of their own; a generator has one with noise laid over it
+LATENT = {"vae", "iwae", "gan", "gsn"}  # models without a density of their own; a generator has one with noise laid over it
 
 
 # Checks of one file: each adds to `said` and raises Wrong.
@@ -447,6 +463,19 @@ def check_samples(run, file):
     return [said]
 
 
+def check_chain(run, file):
+    """First and second moments of the stored samples against those of a chain that is run here."""
+    if run.measure == "counting" or run.view not in IDENTITY_VIEWS:
+        return []
+    x, own = file["samples/x"][()].astype(np.float64), gsn_samples(run, 4000, np.random.default_rng(20160719))
+    for power in (1, 2):
+        a, b = x**power, own**power
+        sigmas = np.abs(a.mean(0) - b.mean(0)) / np.sqrt(a.var(0) / len(a) + b.var(0) / len(b))
+        if not sigmas.max() <= SIGMAS[1]:
+            raise Wrong(f"samples: moments of order {power} differ by {sigmas.max():.1f} standard errors")
+    return [f"moments of {len(x)} samples"]
+
+
 def check_coin_flips(run, file, split, likelihood):
     """Nobody assigns coin flips a higher mean log-likelihood than minus their entropy."""
     entropy = file.get(f"metrics/coin_flip_entropy_{split}")
@@ -546,6 +575,8 @@ def check(run, file, estimates=None):
             said += [compared] if compared else []
     if estimates:
         return said
+    if run.model == "gsn":
+        said += check_chain(run, file)
     return said + (check_samples(run, file) if run.model in EXACT else []) + check_metrics(run, file)
 
 
@@ -563,7 +594,7 @@ def verdict(path):
             said = check(run, file, estimates if later else None)
         except Wrong as wrong:
             return "FAIL", f"{name}: {wrong}"
-        if not said and run.model not in {"gan"} and not later:
+        if not said and run.model not in {"gan", "gsn"} and not later:
             return "FAIL", f"{name}: no log-likelihood to check"
         return ("ok", f"{name}: {'; '.join(said)}") if said else ("skip", f"{name}: nothing that is known otherwise")
 

@@ -21,7 +21,8 @@ static void uniform(const char *what, uint64_t k, double low, double high, size_
 }
 
 /* sum_i c_i f(x_i), where f is log p(x), the log weight of given noise, or a generator's log p(x|z) at given z. A GAN's
- * discriminator is in none: its noise is drawn inside, from streams that are not the same in float. */
+ * discriminator is in none, and a model with neither density nor latent variables is not here: noise is drawn inside,
+ * from streams that are not the same in float. */
 static tx_var loss(tx_model *m, tx_tape *t, tx_var x)
 {
     const tx_model_ops *o = m->ops;
@@ -126,6 +127,7 @@ static void on(const tx_space *space)
         const tx_model_ops *ops = tx_model_list[i];
         tx_yaml *toys = NULL;
         if (ops->fit || !ops->toys || tx_model_unfit(ops, space, why, sizeof why)) continue;
+        if (!ops->log_prob && !ops->latent) continue;
         CHECK_OK(tx_yaml_parse(ops->toys, strlen(ops->toys), ops->name, &toys));
         for (int k = 0; k < toys->n; k++) {
             void *config = tx_alloc(1, ops->config_size);

@@ -381,7 +381,7 @@ static void test_parzen_error(void)
         mean += e.mean / REPEATS, square += e.mean * e.mean / REPEATS, stated += e.mc_error / REPEATS;
         row_mean += e.log_likelihood[5] / REPEATS, row_square += pow(e.log_likelihood[5], 2) / REPEATS,
             row_stated += e.std_error[5] / REPEATS;
-        CHECK_HAS(e.evaluated_model, "G(z) + N(0, 0.5^2 I)");
+        CHECK_HAS(e.evaluated_model, "sample + N(0, 0.5^2 I)");
         tx_estimate_free(&e);
     }
     double seen = sqrt(square - mean * mean), row_seen = sqrt(row_square - row_mean * row_mean);

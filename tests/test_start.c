@@ -43,6 +43,8 @@ static const start_case cases[] = {
      GLOROT, 0},
     {"gan", "{discriminator_hidden: [40, 30], discriminator_activation: maxout, maxout_pieces: 3}", true,
      "discriminator/layer_w1", 40, 90, HE, 0},
+    {"gsn", "{hidden: [40, 30]}", false, "w0", D, 40, GLOROT, 0},
+    {"gsn", "{hidden: [40, 30], activation: relu}", true, "w1", 40, 30, HE, 0},
     {"ica", "{}", true, "upper0", D, D, NORMAL, 0.01},
     {"ica", "{}", true, "upper1", D, D, NORMAL, 0.01},
     {"nice", "{hidden: [40, 30], init: uniform}", true, "coupling0_w1", 40, 30, UNIFORM, 0.01},

@@ -314,6 +314,7 @@ static const entry table[] = {
      BOUND, REPORTED},
     {"mixture_1d", "gan", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
     {"mixture_1d", "rbm", "{}", "{}", 0, NULL, NO_Z, NONE},
+    {"mixture_1d", "gsn", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
     {"ring", "independent", "{}", "{}", 200000, independent_reals, MOMENTS, MATCHED},
     {"ring", "gaussian", "{}", "{}", 200000, gaussian_reals, MOMENTS, MATCHED},
     {"ring", "mixture", "{components: 12}", "{epochs: 10}", 20000, NULL, "8 components or more hold it", MATCHED},
@@ -330,6 +331,7 @@ static const entry table[] = {
      REPORTED},
     {"ring", "gan", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
     {"ring", "rbm", "{}", "{}", 0, NULL, NO_Z, NONE},
+    {"ring", "gsn", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
     {"grid", "independent", "{}", "{}", 200000, independent_reals, MOMENTS, MATCHED},
     {"grid", "gaussian", "{}", "{}", 200000, gaussian_reals, MOMENTS, MATCHED},
     {"grid", "mixture", "{components: 40}", "{epochs: 10}", 30000, NULL, "25 components or more hold it", MATCHED},
@@ -345,6 +347,7 @@ static const entry table[] = {
     {"grid", "iwae", "{latent: 2, hidden: [64], n_sample: 5}", SLOW_ADAM("8"), 20000, NULL, BOUND, REPORTED},
     {"grid", "gan", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
     {"grid", "rbm", "{}", "{}", 0, NULL, NO_Z, NONE},
+    {"grid", "gsn", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
     {"bars", "independent", "{}", "{}", 200000, independent_bits, MARGINALS, MATCHED},
     {"bars", "chow_liu", "{}", "{}", 200000, tree_bits, TREE, MATCHED},
     {"bars", "mixture", "{components: 30}", "{epochs: 20}", 20000, NULL,
@@ -360,6 +363,7 @@ static const entry table[] = {
     {"bars", "iwae", "{latent: 8, hidden: [64], n_sample: 5}", SLOW_ADAM("8"), 20000, NULL, BOUND, REPORTED},
     {"bars", "gan", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
     {"bars", "rbm", "{}", "{}", 0, NULL, NO_Z, NONE},
+    {"bars", "gsn", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
     {"bernoulli_mixture", "independent", "{}", "{}", 200000, independent_bits, MARGINALS, MATCHED},
     {"bernoulli_mixture", "chow_liu", "{}", "{}", 200000, tree_bits, TREE, MATCHED},
     {"bernoulli_mixture", "mixture", "{components: 10}", "{epochs: 60, valid_every: 10}", 50000, NULL,
@@ -376,6 +380,7 @@ static const entry table[] = {
      REPORTED},
     {"bernoulli_mixture", "gan", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
     {"bernoulli_mixture", "rbm", "{}", "{}", 0, NULL, NO_Z, NONE},
+    {"bernoulli_mixture", "gsn", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
 };
 
 /* ---- training and measuring, as `taxon run` does ---- */

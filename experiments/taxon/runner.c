@@ -269,6 +269,14 @@ static tx_status measure(runner *r)
     return s;
 }
 
+static void measure_mixing(runner *r, double tau)
+{
+    if (!isfinite(tau)) return;
+    tx_numbers_add(&r->run.cost, "autocorrelation_time", "1", tau,
+                   "steps of the Markov chain that tell as much as one independent draw");
+    tx_numbers_add(&r->run.cost, "effective_samples_per_step", "1", 1 / tau, "its inverse");
+}
+
 static tx_status draw(runner *r)
 {
     tx_model *m = r->set->model;
@@ -285,6 +293,8 @@ static tx_status draw(runner *r)
     tx_numbers_add(&r->run.timing, "sample_seconds_per_1000", "s", (tx_now() - start) * 1000 / (double)n,
                    "wall time of 1000 samples");
     if (mean) tx_model_sample(m, t, stream, 0, n_stored, true, mean);
+    if (finite && m->ops->autocorrelation_time)
+        measure_mixing(r, m->ops->autocorrelation_time(m, t, tx_rng_named(stream, "mixing")));
     r->run.n_sample = n_stored;
     r->run.sample = x;
     r->run.sample_mean = mean;

@@ -35,7 +35,7 @@ static const tx_option options[] = {
     {"salt_and_pepper", TX_OPT_REAL, AT(salt_and_pepper), "0.4", 0, 1, NULL,
      "share of coordinates replaced by either bound with equal chance", "bengio2014gsn, section 5"},
     {"corruption_sigma", TX_OPT_REAL, AT(corruption_sigma), "0.5", 0, 1e6, NULL,
-     "deviation of Gaussian corruption, in deviations of each coordinate of the training split", NULL},
+     "deviation of Gaussian corruption, in the data's unit as the model sees it, boxes as [0,1]", NULL},
     {"walkback", TX_OPT_INT, AT(walkback), "4", 1, 1000, NULL,
      "steps of the chain from each example, each of which must reconstruct it", "bengio2013gdae, section 3"},
     {"hidden_noise", TX_OPT_REAL, AT(hidden_noise), "2", 0, 1e6, NULL,
@@ -136,21 +136,12 @@ static tx_var salt_and_pepper(tx_tape *t, tx_rng r, const chain *c, real p, tx_v
     return tx_add(t, tx_mul(t, x, tx_leaf(t, keep)), tx_leaf(t, salt));
 }
 
-static tx_var blur(tx_model *m, tx_tape *t, tx_rng r, const chain *c, real sigma, tx_var x)
-{
-    const tx_space *s = m->space;
-    tx_tensor e = noise(t, tx_rng_normal, r, c, x)->v;
-    double unit = bounded(m) ? 1 / (s->upper - s->lower) : 1;
-    for (size_t i = 0; i < tx_len(e); i++) e.x[i] *= sigma * (real)(s->deviation[i % s->dim] * unit);
-    return tx_add(t, x, tx_leaf(t, e));
-}
-
 static tx_var corrupt(tx_model *m, tx_tape *t, tx_rng r, const chain *c, tx_var x)
 {
     const gsn_config *o = m->config;
     r = tx_rng_named(r, "corruption");
     if (salted(m)) return salt_and_pepper(t, r, c, (real)o->salt_and_pepper, x);
-    return blur(m, t, r, c, (real)o->corruption_sigma, x);
+    return tx_add(t, x, tx_scale(t, noise(t, tx_rng_normal, r, c, x), (real)o->corruption_sigma));
 }
 
 static tx_var zeros(tx_tape *t, size_t n, size_t d)
