@@ -29,7 +29,7 @@ MODELS = {
     "fvbn": ("binary", ""),
     "gan": ("real", "latent: 3, generator_hidden: [5], discriminator_hidden: [6], keep_hidden: 0.5"),
     "gaussian": ("real", ""),
-    "gsn": ("real", "hidden: [6, 5], burn_in: 30, mixing_steps: 20"),
+    "gsn": ("real", "hidden: [6], hidden_noise: 0.3, burn_in: 30, mixing_steps: 20"),
     "ica": ("real", ""),
     "independent": ("binary", ""),
     "iwae": ("binary", "latent: 2, hidden: [6], n_sample: 3"),
