@@ -324,7 +324,6 @@ def rbm_log_z(run):
 
 
 UNNORMALISED = {"rbm": (rbm, rbm_log_z)}
-LATENT = {"vae", "iwae", "gan"}  # models without a density of their own; a generator has one with noise laid over it
 LATENT = {"vae", "iwae", "gan", "gsn"}  # models without a density of their own; a generator has one with noise laid over it
 
 
