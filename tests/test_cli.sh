@@ -255,6 +255,10 @@ holds "evaluate a metric again" "kept, made with the same settings: a b/ring-raw
 check "evaluate a metric with other settings" 0 -- evaluate "a b/ring-raw/vae/seed-0" --metric mode n_sample=40
 holds "evaluate a metric with other settings" "n = 40"
 check "a metric of samples" 0 -- evaluate "$run" --metric knn --name knn-3 k=3 --threads 1
+check "a metric in features" 0 -- evaluate "a b/ring-raw/vae/seed-0" --metric frechet --name frechet-classifier features=classifier
+holds "a metric in features" "share of test rows whose label the features tell"
+check "a metric in features that there are not" 78 "the data set has no labels to train a classifier on; that can: mmd, c2st" \
+    -- evaluate "$run" --metric frechet features=classifier
 check "collect a metric" 0 -- collect "a b"
 if grep -q ',knn-3_precision,' "a b/compare.csv"; then ok; else fail "collect a metric"; fi
 check "table of metrics" 0 -- table "a b"
@@ -262,7 +266,7 @@ holds "table of metrics" "ring, raw: sample quality"
 holds "table of metrics" "mode_kl"
 check "table of metrics as json" 0 -- table "a b" -f json
 holds "table of metrics as json" '"metric": "mode_kl"'
-rm "a b/ring-raw/vae/seed-0/evaluation-metric-mode.h5" "$run/evaluation-metric-knn-3.h5"
+rm "a b/ring-raw/vae/seed-0/"evaluation-metric-*.h5 "$run/evaluation-metric-knn-3.h5"
 check "a metric that does not apply" 78 \
     "mode does not apply to vae on bars, raw: the data set has no known modes; that can: mmd, " -- evaluate "$run" --metric mode
 check "an unknown metric" 64 "did you mean 'frechet'" -- evaluate "$run" --metric frechett

@@ -254,6 +254,101 @@ static void test_mmd_level_and_power(void)
     CHECK_TRUE(rejected("mmd", few, 40, 2.5, 0, 60) > 0.9);
 }
 
+static void open_ring(world *w, const char *name)
+{
+    tx_data_config d;
+    tx_view_config v;
+    tx_options_defaults(tx_data_options, &d);
+    tx_options_defaults(tx_view_options, &v);
+    tx_copy_text(d.name, sizeof d.name, name);
+    *w = (world){0};
+    CHECK_OK(tx_dataset_open(&w->data, &d, NULL));
+    CHECK_OK(tx_view_open(&w->view, &w->data, &v));
+    w->q = tx_quality_new(&w->view);
+}
+
+static void close_ring(world *w)
+{
+    tx_quality_free(w->q);
+    tx_view_close(&w->view);
+    tx_dataset_close(&w->data);
+}
+
+static void no_sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
+{
+    (void)m, (void)t, (void)r, (void)first, (void)x;
+}
+
+/* The binomial tail is exact for a coin and no test at all for a constant: the level lies between. */
+static void test_c2st_level_and_power(void)
+{
+    enum { TRIALS = 300 };
+    static const char *const of[] = {"{epochs: 60, batch: 20, hidden: [8], learning_rate: 1e-2}", "{classifier: knn}"};
+    for (size_t k = 0; k < TX_LEN(of); k++) {
+        double level = rejected("c2st", of[k], 60, 1, 0, TRIALS);
+        if (getenv("TAXON_SHOW")) printf("  c2st %s: level %.3f\n", of[k], level);
+        CHECK_TRUE(level <= 0.05 + 4 * sqrt(0.05 * 0.95 / TRIALS) && level > 0.002);
+        CHECK_TRUE(rejected("c2st", of[k], 60, 1, 1.8, 40) > 0.9);
+        CHECK_TRUE(rejected("c2st", of[k], 60, 5, 0, 40) > 0.9);
+    }
+}
+
+/* Laws that do not overlap are told apart for certain; two of two thirds' mass in common are with accuracy 2/3 at best.
+ */
+static void test_c2st_value(void)
+{
+    enum { N = 3000 };
+    static const char *const of[] = {"{hidden: [16], learning_rate: 1e-2}", "{classifier: knn}"};
+    float real_ones[2 * N];
+    real half[N], apart[N];
+    for (int i = 0; i < 2 * N; i++) real_ones[i] = (float)tx_rng_uniform1(tx_rng_root(3), (uint64_t)i);
+    for (int i = 0; i < N; i++) { /* U(0,1) against U(1/3,4/3) */
+        half[i] = (real)(tx_rng_uniform1(tx_rng_root(4), (uint64_t)i) + 1 / 3.0);
+        apart[i] = half[i] + 3;
+    }
+    world w;
+    world_open(&w, "uniform", 1, N, real_ones, N, real_ones + N);
+    for (size_t k = 0; k < TX_LEN(of); k++) {
+        tx_numbers m = measure(&w, "c2st", of[k], N, apart, 0), common = measure(&w, "c2st", of[k], N, half, 0);
+        CHECK_NEAR(m.m[0].value, 1, 0);
+        CHECK_TRUE(tx_numbers_get(&m, "p_value") < 1e-100);
+        CHECK_NEAR(common.m[0].value, 2 / 3.0, 0.05);
+        CHECK_TRUE(common.m[0].value < 2 / 3.0 + 4 * common.m[0].error);
+        CHECK_NEAR(common.m[0].error, sqrt(2 / 9.0 / N), 2e-3);
+    }
+    world_close(&w);
+}
+
+/* The ring's component is told by where a row is; features of another model's rows are those of the same net. */
+static void test_classifier(void)
+{
+    world w;
+    open_ring(&w, "ring");
+    tx_feature_config c = {TX_FEATURE_CLASSIFIER, 0};
+    real *x = tx_quality_rows(w.q, TX_TEST, 100);
+    tx_points a = tx_quality_points(w.q, &c, 100, x), again = tx_quality_real_points(w.q, &c, TX_TEST, 100);
+    CHECK_INT(a.dim, 64);
+    CHECK_TRUE(memcmp(a.x, again.x, 100 * 64 * sizeof(real)) == 0);
+    CHECK_TRUE(w.q->accuracy > 0.999);
+    void *frechet = config_of("frechet", "{features: classifier, n_sample: 100, n_bootstrap: 4}");
+    tx_numbers out = {0};
+    CHECK_OK(tx_metric_run(tx_metric_find("frechet"), frechet, "f", w.q, x, tx_rng_root(0), &out));
+    CHECK_NEAR(tx_numbers_get(&out, "f_classifier_accuracy"), w.q->accuracy, 0);
+    CHECK_NEAR(tx_numbers_get(&out, "f"), 0, 1e-3 * tx_numbers_get(&out, "f_real")); /* the test rows themselves */
+    CHECK_TRUE(tx_numbers_get(&out, "f_real") > 0);
+    w.data.split[TX_TEST].label = NULL;
+    for (int i = 0; tx_metric_list[i]; i++) {
+        static const tx_model_ops speaks = {.name = "speaks", .sample = no_sample};
+        if (!tx_options_find(tx_metric_list[i]->options, "features")) continue;
+        void *of = config_of(tx_metric_list[i]->name, "{features: classifier}");
+        CHECK_HAS(tx_metric_list[i]->unfit(of, &speaks, &w.view), "no labels");
+        free(of);
+    }
+    free(x), free(frechet);
+    tx_points_free(&a), tx_points_free(&again);
+    close_ring(&w);
+}
+
 /* On the line, k = 1. Real 0, 1, 3, 7, -50 have radii 1, 1, 2, 4, 50; samples 0.5, 2.5, 5.5, 100, 101 have 2, 2, 3,
  * 1, 1. 0.5 is in the balls of 0 and 1; 2.5 in that of 3; 5.5 in that of 7. */
 static void test_knn_by_hand(void)
@@ -324,26 +419,6 @@ static void test_nearest(void)
     }
     free(copy), free(new), free(c);
     world_close(&w);
-}
-
-static void open_ring(world *w, const char *name)
-{
-    tx_data_config d;
-    tx_view_config v;
-    tx_options_defaults(tx_data_options, &d);
-    tx_options_defaults(tx_view_options, &v);
-    tx_copy_text(d.name, sizeof d.name, name);
-    *w = (world){0};
-    CHECK_OK(tx_dataset_open(&w->data, &d, NULL));
-    CHECK_OK(tx_view_open(&w->view, &w->data, &v));
-    w->q = tx_quality_new(&w->view);
-}
-
-static void close_ring(world *w)
-{
-    tx_quality_free(w->q);
-    tx_view_close(&w->view);
-    tx_dataset_close(&w->data);
 }
 
 /* Samples about some modes of the ring, at so many deviations from them. */
@@ -489,11 +564,6 @@ static void test_threads(void)
     close_ring(&w);
 }
 
-static void no_sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
-{
-    (void)m, (void)t, (void)r, (void)first, (void)x;
-}
-
 static void test_what_applies(void)
 {
     static const tx_model_ops mute = {.name = "mute"}, speaks = {.name = "speaks", .sample = no_sample};
@@ -533,6 +603,9 @@ int main(void)
                                     {"frechet", test_frechet},
                                     {"mmd: value", test_mmd_value},
                                     {"mmd: level and power", test_mmd_level_and_power},
+                                    {"c2st: level and power", test_c2st_level_and_power},
+                                    {"c2st: value", test_c2st_value},
+                                    {"classifier", test_classifier},
                                     {"knn: by hand", test_knn_by_hand},
                                     {"knn: convention", test_knn_convention},
                                     {"nearest", test_nearest},

@@ -17,8 +17,7 @@ static const tx_option options[] = {
 
 static const char *unfit(const void *config, const tx_model_ops *m, const tx_view *v)
 {
-    (void)config, (void)v;
-    return m->sample ? NULL : "cannot be sampled";
+    return m->sample ? tx_feature_unfit(&((const frechet_config *)config)->features, v) : "cannot be sampled";
 }
 
 /* mean[p] and covariance [p,p] with 1/(n - 1) of rows index[n]. */
@@ -82,7 +81,6 @@ static void statistic(const void *ctx, size_t n_a, const uint32_t a[], size_t n_
 static tx_status run(const void *config, tx_quality *q, size_t n, const real *x, tx_rng r, const tx_numbers *real_ones,
                      tx_numbers *out)
 {
-    (void)real_ones;
     const frechet_config *c = config;
     tx_points a = tx_quality_points(q, &c->features, n, x);
     tx_points b = tx_quality_real_points(q, &c->features, TX_TEST, n);
@@ -91,6 +89,7 @@ static tx_status run(const void *config, tx_quality *q, size_t n, const real *x,
     snprintf(words, sizeof words, "Frechet distance %s", tx_feature_words(q, &c->features, where));
     tx_halves(r, (size_t)c->common.n_bootstrap, n, n, 1, statistic, (const tx_points *const[]){&a, &b}, &value, &error);
     tx_numbers_add_error(out, "", "1", value, error, words);
+    tx_feature_note(q, &c->features, real_ones, out);
     tx_points_free(&a), tx_points_free(&b);
     return TX_OK;
 }

@@ -23,7 +23,8 @@ static const char *unfit(const void *config, const tx_model_ops *m, const tx_vie
 {
     const knn_config *c = config;
     if (!m->sample) return "cannot be sampled";
-    return (size_t)c->k < tx_metric_n(c, v) / 2 ? NULL : "half of the rows are no more than k";
+    if ((size_t)c->k >= tx_metric_n(c, v) / 2) return "half of the rows are no more than k";
+    return tx_feature_unfit(&c->features, v);
 }
 
 typedef struct sets {
@@ -98,7 +99,6 @@ static void statistic(const void *ctx, size_t m, const uint32_t a[], size_t n, c
 static tx_status run(const void *config, tx_quality *q, size_t n, const real *x, tx_rng r, const tx_numbers *real_ones,
                      tx_numbers *out)
 {
-    (void)real_ones;
     static const struct {
         const char *name, *long_name;
     } number[N_OUT] = {[PRECISION] = {"precision", "share of samples in the manifold of test rows"},
@@ -114,6 +114,7 @@ static tx_status run(const void *config, tx_quality *q, size_t n, const real *x,
     tx_halves(r, (size_t)c->common.n_bootstrap, n, n, N_OUT, statistic, &s, value, error);
     for (int k = 0; k < N_OUT; k++)
         tx_numbers_add_error(out, number[k].name, "1", value[k], error[k], number[k].long_name);
+    tx_feature_note(q, &c->features, real_ones, out);
     tx_points_free(&a), tx_points_free(&b);
     free(aa), free(bb), free(ab);
     return TX_OK;

@@ -5,11 +5,12 @@
 #include <string.h>
 #include "common/tensor/kernels.h"
 
-extern const tx_metric_ops tx_metric_mmd, tx_metric_knn, tx_metric_frechet, tx_metric_nearest, tx_metric_mode,
-    tx_metric_smoothed;
+extern const tx_metric_ops tx_metric_mmd, tx_metric_c2st, tx_metric_knn, tx_metric_frechet, tx_metric_nearest,
+    tx_metric_mode, tx_metric_smoothed;
 
 const tx_metric_ops *const tx_metric_list[] = {
-    &tx_metric_mmd, &tx_metric_knn, &tx_metric_frechet, &tx_metric_nearest, &tx_metric_mode, &tx_metric_smoothed, NULL};
+    &tx_metric_mmd,     &tx_metric_c2st, &tx_metric_knn,      &tx_metric_frechet,
+    &tx_metric_nearest, &tx_metric_mode, &tx_metric_smoothed, NULL};
 
 const tx_metric_ops *tx_metric_find(const char *name)
 {

@@ -29,9 +29,8 @@ static const tx_option options[] = {
 
 static const char *unfit(const void *config, const tx_model_ops *m, const tx_view *v)
 {
-    (void)v;
     if (((const mmd_config *)config)->scales.n == 0) return "needs a scale at least";
-    return m->sample ? NULL : "cannot be sampled";
+    return m->sample ? tx_feature_unfit(&((const mmd_config *)config)->features, v) : "cannot be sampled";
 }
 
 static int ascending(const void *a, const void *b)
@@ -177,6 +176,7 @@ static tx_status run(const void *config, tx_quality *q, size_t n, const real *x,
                          words);
     tx_numbers_add(out, "p_value", "1", (double)as_large / (double)n_value, "share of permutations with at least this");
     if (real_ones) tx_numbers_add(out, "bandwidth", "1", sqrt(median), "median distance between training rows");
+    tx_feature_note(q, &c->features, real_ones, out);
     free(value), free(s.side), free(s.sums), free(k);
     return TX_OK;
 }

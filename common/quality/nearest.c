@@ -20,8 +20,7 @@ static const tx_option options[] = {TX_METRIC_OPTIONS("1000", 1000000),
 
 static const char *unfit(const void *config, const tx_model_ops *m, const tx_view *v)
 {
-    (void)config, (void)v;
-    return m->sample ? NULL : "cannot be sampled";
+    return m->sample ? tx_feature_unfit(&((const nearest_config *)config)->features, v) : "cannot be sampled";
 }
 
 enum { TILE = 200 }; /* rows at a time: each tile's distances to all training rows are in memory */
@@ -69,6 +68,7 @@ static tx_status run(const void *config, tx_quality *q, size_t n, const real *x,
         tx_numbers_add_error(out, "ratio", "1", ratio, hypot(error, ratio * real_ones->m[0].error) / test,
                              "that distance over that of test rows");
     }
+    tx_feature_note(q, &c->features, real_ones, out);
     tx_points_free(&own), tx_points_free(&train);
     free(least);
     return TX_OK;

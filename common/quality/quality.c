@@ -7,6 +7,7 @@
 #include "common/tensor/kernels.h"
 
 enum { FIT_ROWS = 10000, BLOCK = 1000 };
+static const tx_classifier_config labels_net = {{2, {256, 64}}, 4, 100, 1e-3};
 
 tx_quality *tx_quality_new(const tx_view *v)
 {
@@ -19,7 +20,18 @@ void tx_quality_free(tx_quality *q)
 {
     if (!q) return;
     free(q->mean), free(q->component);
+    tx_classifier_free(q->classifier);
     free(q);
+}
+
+/* The order of a split's rows that all metrics take. */
+static uint32_t *order_of(const tx_view *v, tx_split s)
+{
+    size_t all = v->data->split[s].n;
+    tx_rng r = tx_rng_named(tx_rng_named(tx_rng_root(0), "quality"), v->data->name);
+    uint32_t *order = tx_alloc(all, sizeof *order);
+    tx_rng_permutation(tx_rng_named(r, tx_split_name(s)), all, order);
+    return order;
 }
 
 real *tx_quality_rows(const tx_quality *q, tx_split s, size_t n)
@@ -27,10 +39,8 @@ real *tx_quality_rows(const tx_quality *q, tx_split s, size_t n)
     const tx_view *v = q->view;
     size_t all = v->data->split[s].n;
     TX_REQUIRE(n <= all, "%zu rows of %zu", n, all);
-    tx_rng r = tx_rng_named(tx_rng_named(tx_rng_root(0), "quality"), v->data->name);
-    uint32_t *order = tx_alloc(all, sizeof *order);
+    uint32_t *order = order_of(v, s);
     real *x = tx_alloc(n * v->space.dim, sizeof *x);
-    tx_rng_permutation(tx_rng_named(r, tx_split_name(s)), all, order);
     tx_view_rows(v, s, 0, 0, order, n, x, NULL);
     if (v->ops->invert) v->ops->invert(v, n, x, x);
     free(order);
@@ -100,6 +110,46 @@ static void fit(tx_quality *q, bool components)
     free(x);
 }
 
+/* A split with its labels in the same order, to be freed. */
+static real *labelled(const tx_quality *q, tx_split s, uint8_t **label)
+{
+    size_t n = q->view->data->split[s].n;
+    uint32_t *order = order_of(q->view, s);
+    *label = tx_alloc(n, 1);
+    for (size_t i = 0; i < n; i++) (*label)[i] = q->view->data->split[s].label[order[i]];
+    free(order);
+    return tx_quality_rows(q, s, n);
+}
+
+/* One of fixed seed for the view, whatever the model: made anew in every process, which takes seconds. */
+static void fit_classifier(tx_quality *q)
+{
+    if (q->classifier) return;
+    const tx_dataset *d = q->view->data;
+    uint8_t *label, *test_label;
+    real *x = labelled(q, TX_TRAIN, &label), *test = labelled(q, TX_TEST, &test_label);
+    tx_rng r = tx_rng_named(tx_rng_named(tx_rng_root(0), "quality"), "classifier");
+    size_t n_class = 2;
+    for (size_t i = 0; i < d->split[TX_TRAIN].n; i++) n_class = label[i] >= n_class ? label[i] + 1u : n_class;
+    q->classifier = tx_classifier_train(&labels_net, d->dim, n_class, d->split[TX_TRAIN].n, x, label, r);
+    TX_REQUIRE(q->classifier, "a classifier of finite rows diverged");
+    q->accuracy = tx_classifier_accuracy(q->classifier, d->split[TX_TEST].n, test, test_label);
+    free(x), free(label), free(test), free(test_label);
+}
+
+const char *tx_feature_unfit(const tx_feature_config *c, const tx_view *v)
+{
+    bool labels = v->data->split[TX_TRAIN].label && v->data->split[TX_TEST].label;
+    return c->kind == TX_FEATURE_CLASSIFIER && !labels ? "the data set has no labels to train a classifier on" : NULL;
+}
+
+void tx_feature_note(tx_quality *q, const tx_feature_config *c, const tx_numbers *real_ones, tx_numbers *out)
+{
+    if (c->kind == TX_FEATURE_CLASSIFIER && real_ones)
+        tx_numbers_add(out, "classifier_accuracy", "1", q->accuracy,
+                       "share of test rows whose label the features tell");
+}
+
 static bool uses_components(const tx_quality *q, const tx_feature_config *c)
 {
     return c->kind == TX_FEATURE_PCA && (size_t)c->n_component < q->view->space.dim;
@@ -121,7 +171,7 @@ static void project(const tx_quality *q, const tx_feature_config *c, size_t n, c
 }
 
 /* Levels are not centred: their distances are whole numbers, which floats hold, and ties stay ties. */
-tx_points tx_quality_points(tx_quality *q, const tx_feature_config *c, size_t n, const real *x)
+static tx_points plain_points(tx_quality *q, const tx_feature_config *c, size_t n, const real *x)
 {
     bool components = uses_components(q, c), levels = q->view->space.measure == TX_COUNTING;
     size_t dim = components ? (size_t)c->n_component : q->view->space.dim;
@@ -135,6 +185,23 @@ tx_points tx_quality_points(tx_quality *q, const tx_feature_config *c, size_t n,
     tx_rows_centre(n, dim, components || levels ? zero : q->mean, p.x, p.square);
     free(zero);
     return p;
+}
+
+static tx_points classifier_points(tx_quality *q, size_t n, const real *x)
+{
+    fit_classifier(q);
+    size_t dim = tx_classifier_width(q->classifier);
+    tx_points p = {n, dim, tx_alloc(n * dim, sizeof *p.x), tx_alloc(n, sizeof *p.square)};
+    double *zero = tx_alloc(dim, sizeof *zero);
+    tx_classifier_features(q->classifier, n, x, p.x);
+    tx_rows_centre(n, dim, zero, p.x, p.square);
+    free(zero);
+    return p;
+}
+
+tx_points tx_quality_points(tx_quality *q, const tx_feature_config *c, size_t n, const real *x)
+{
+    return c->kind == TX_FEATURE_CLASSIFIER ? classifier_points(q, n, x) : plain_points(q, c, n, x);
 }
 
 tx_points tx_quality_real_points(tx_quality *q, const tx_feature_config *c, tx_split s, size_t n)
@@ -156,7 +223,9 @@ real *tx_points_distance(const tx_points *a, const tx_points *b)
 
 const char *tx_feature_words(const tx_quality *q, const tx_feature_config *c, char buf[TX_NAME_MAX])
 {
-    if (uses_components(q, c))
+    if (c->kind == TX_FEATURE_CLASSIFIER)
+        snprintf(buf, TX_NAME_MAX, "in features of a classifier of the labels");
+    else if (uses_components(q, c))
         snprintf(buf, TX_NAME_MAX, "in %d principal components", c->n_component);
     else
         snprintf(buf, TX_NAME_MAX, "in the data's unit");

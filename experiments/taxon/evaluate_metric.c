@@ -8,7 +8,6 @@
 #include "experiments/taxon/schedule.h"
 #include "experiments/taxon/sheet.h"
 #include "experiments/taxon/stored.h"
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,8 +95,10 @@ static tx_status tell(const tx_stored *s, const request *q, const tx_numbers *n,
     for (int i = 0; i < n->n; i++) {
         const char *name = n->m[i].name;
         if (strncmp(name, q->name, length) != 0 || (name[length] && name[length] != '_')) continue;
-        printf("  %-28s %.*f", name, tx_error_decimals(n->m[i].error), n->m[i].value);
-        if (isfinite(n->m[i].error)) printf(" +- %.*f", tx_error_decimals(n->m[i].error), n->m[i].error);
+        double error = n->m[i].error;
+        int d = tx_error_decimals(error);
+        printf("  %-28s ", name);
+        error > 0 ? printf("%.*f +- %.*f", d, n->m[i].value, d, error) : printf("%.4g", n->m[i].value);
         printf("  (%s, n = %d)\n", n->m[i].long_name, n->m[i].n_sample);
     }
     printf("%s %s\n", what, q->path.s);

@@ -66,18 +66,19 @@ static const char **names_of(const tx_board_block *b)
 /* Metrics have no scale in common: two figures of the error however small it is. */
 static int decimals(double error)
 {
-    if (!(error > 0)) return 4;
-    int d = 1 - (int)floor(log10(error));
+    int d = error > 0 ? 1 - (int)floor(log10(error)) : 0;
     return d < 0 ? 0 : d > 9 ? 9 : d;
 }
 
 static void put_number(tx_sheet *s, tx_sheet_line *l, int column, const tx_format *f, double value, double error)
 {
-    char text[TX_SHEET_CELL], after[48] = "";
+    char text[TX_SHEET_CELL];
     int d = decimals(error);
     if (!isfinite(value)) return;
-    if (error > 0) snprintf(after, sizeof after, " %s %.*f", f->plus_minus, d, error);
-    snprintf(text, sizeof text, "%s%.*f%s%s", f->math, d, value, after, f->math);
+    if (error > 0)
+        snprintf(text, sizeof text, "%s%.*f %s %.*f%s", f->math, d, value, f->plus_minus, d, error, f->math);
+    else
+        snprintf(text, sizeof text, "%s%.4g%s", f->math, value, f->math);
     tx_sheet_put(s, l, column, text);
 }
 

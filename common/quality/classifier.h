@@ -1,0 +1,17 @@
+/** A small classifier: a perceptron of ReLU layers with a softmax, trained by Adam on rows with labels. */
+#ifndef TX_QUALITY_CLASSIFIER_H
+#define TX_QUALITY_CLASSIFIER_H
+#include "common/tensor/layers.h"
+typedef struct tx_classifier_config { tx_ints hidden; int epochs, batch; double learning_rate; } tx_classifier_config;
+typedef struct tx_classifier tx_classifier;
+/** Rows x[n,dim], each coordinate less its mean and over its deviation, with labels below n_class. Weights and order from `r`;
+ *  the rate falls to 0 along a cosine. NULL where a weight is no longer finite. */
+tx_classifier *tx_classifier_train(const tx_classifier_config *c, size_t dim, size_t n_class, size_t n, const real *x,
+                                   const uint8_t label[], tx_rng r);
+void           tx_classifier_free(tx_classifier *c);      /**< NULL is allowed */
+size_t         tx_classifier_width(const tx_classifier *c); /**< of its last hidden layer */
+/** The last hidden layer of n rows, [n,width]. */
+void           tx_classifier_features(tx_classifier *c, size_t n, const real *x, real *out);
+/** The share of rows whose label has the largest output. */
+double         tx_classifier_accuracy(tx_classifier *c, size_t n, const real *x, const uint8_t label[]);
+#endif
