@@ -6,7 +6,7 @@
 #include "models/gan/games.h"
 #include "tests/support/check.h"
 
-extern const tx_model_ops tx_model_gan;
+extern const tx_model_ops tx_model_gan, tx_model_flow_gan, tx_model_nice;
 static const bool is_double = sizeof(real) == 8;
 static const double TOL = sizeof(real) == 8 ? 1e-11 : 2e-5;
 
@@ -196,13 +196,24 @@ static const tx_space plane = {.measure = TX_LEBESGUE,
                                .mean = mean_of_data,
                                .deviation = deviation_of_data};
 
-static tx_status try_game(tx_model **m, const char *text)
+static tx_status try_model(tx_model **m, const tx_model_ops *ops, const char *text)
 {
-    void *c = tx_alloc(1, tx_model_gan.config_size);
-    CHECK_OK(tx_test_options(tx_model_gan.options, c, text));
-    tx_status s = tx_model_new(m, &tx_model_gan, c, &plane, 7);
+    void *c = tx_alloc(1, ops->config_size);
+    CHECK_OK(tx_test_options(ops->options, c, text));
+    tx_status s = tx_model_new(m, ops, c, &plane, 7);
     free(c);
     return s;
+}
+static tx_status try_game(tx_model **m, const char *text) { return try_model(m, &tx_model_gan, text); }
+
+static void shake(tx_model *m)
+{
+    for (int i = 0; i < m->n_net; i++)
+        for (int j = 0; j < tx_params_count(m->net[i]); j++) {
+            tx_tensor w = tx_params_value(m->net[i], (tx_param){j});
+            tx_rng_normal(tx_rng_fold(tx_rng_fold(tx_rng_root(11), (uint64_t)i), (uint64_t)j), 0, tx_len(w), w.x);
+            tx_vec_affine(tx_len(w), (real)0.6, w.x, 0, w.x);
+        }
 }
 
 static tx_model *game(const char *name, const char *more)
@@ -216,12 +227,7 @@ static tx_model *game(const char *name, const char *more)
     tx_model *m = NULL;
     CHECK_OK(try_game(&m, text));
     CU_ASSERT_FATAL(m != NULL);
-    for (int i = 0; i < 2; i++)
-        for (int j = 0; j < tx_params_count(m->net[i]); j++) {
-            tx_tensor w = tx_params_value(m->net[i], (tx_param){j});
-            tx_rng_normal(tx_rng_fold(tx_rng_fold(tx_rng_root(11), (uint64_t)i), (uint64_t)j), 0, tx_len(w), w.x);
-            tx_vec_affine(tx_len(w), (real)0.6, w.x, 0, w.x);
-        }
+    shake(m);
     tx_model_train_with(m, tx_optim_find("sgd"), (double[4]){0});
     return m;
 }
@@ -467,6 +473,87 @@ static void refusals(void)
     }
 }
 
+/* ---- flow_gan ---- */
+static tx_model *flow(const tx_model_ops *ops, const char *text)
+{
+    tx_model *m = NULL;
+    CHECK_OK(try_model(&m, ops, text));
+    CU_ASSERT_FATAL(m != NULL);
+    shake(m);
+    tx_model_train_with(m, tx_optim_find("sgd"), (double[4]){0});
+    return m;
+}
+
+/* Both players move by minus the slopes of what the step reports of them; the likelihood in it is that of log_prob. */
+static void flow_slopes(void)
+{
+    static const char *const cases[] = {
+        "{hidden: [5], couplings: 2, activation: tanh, discriminator_hidden: [4], discriminator_activation: tanh, "
+        "discriminator_steps: 1, lambda: 0.3%s}",
+        "{hidden: [5], couplings: 2, activation: tanh, discriminator_hidden: [4], discriminator_activation: tanh, "
+        "discriminator_steps: 1, objective: adversarial, game: squared_hellinger, packing: 2%s}"};
+    static const char *const said_of[] = {"objective", "loss_discriminator"};
+    const double h = 1e-5;
+    for (int k = 0; is_double && k < 4; k++) {
+        int player = k % 2;
+        char text[300];
+        snprintf(text, sizeof text, cases[k / 2], player ? "" : ", discriminator_rate: 0");
+        tx_model *m = flow(&tx_model_flow_gan, text), *at = flow(&tx_model_flow_gan, text);
+        tx_metrics out;
+        CHECK_OK(move(m, 1, &out));
+        tx_tensor moved = tx_params_block(m->net[player]), block = tx_params_block(at->net[player]);
+        for (size_t j = 0; j < tx_len(block); j++) {
+            real was = block.x[j];
+            block.x[j] = was + (real)h;
+            CHECK_OK(move(at, 0, &out));
+            double slope = metric(&out, said_of[player]);
+            block.x[j] = was - (real)h;
+            CHECK_OK(move(at, 0, &out));
+            slope = (slope - metric(&out, said_of[player])) / (2 * h);
+            block.x[j] = was;
+            CHECK_NEAR((double)(was - moved.x[j]), slope, 1e-6 * fmax(fabs(slope), 3e-2));
+        }
+        CHECK_OK(move(at, 0, &out));
+        if (k < 2) {
+            real x[N * D];
+            double value[N], sum = 0;
+            tx_tape *t = tx_tape_new(1 << 16);
+            rows_of_data(x);
+            tx_model_evaluate(at, t, TX_SCORE_LOG_PROB, tx_rng_root(0), 0, tx_matrix(x, N, D), value);
+            for (int i = 0; i < N; i++) sum += value[i] / N;
+            CHECK_NEAR(metric(&out, "log_likelihood"), sum, TOL);
+            CHECK_NEAR(metric(&out, "objective"), metric(&out, "loss_generator") - 0.3 * sum, TOL);
+            tx_tape_free(t);
+        }
+        tx_model_free(m), tx_model_free(at);
+    }
+}
+
+/* By likelihood it is NICE, to the bit; its last parameters are kept only against a critic alone. */
+static void flow_is_nice(void)
+{
+    static const char *const objectives[] = {"likelihood", "adversarial", "hybrid"};
+    tx_model *m[2] = {flow(&tx_model_nice, "{hidden: [5], couplings: 3}"),
+                      flow(&tx_model_flow_gan, "{hidden: [5], couplings: 3, objective: likelihood}")};
+    tx_metrics out[2];
+    for (int i = 0; i < 2; i++) CHECK_OK(move(m[i], 0.01, &out[i]));
+    CHECK_TRUE(out[0].m[0].value == out[1].m[0].value);
+    tx_tensor a = tx_params_block(m[0]->net[0]), b = tx_params_block(m[1]->net[0]);
+    CHECK_TRUE(memcmp(a.x, b.x, tx_len(a) * sizeof(real)) == 0);
+    for (int i = 0; i < 2; i++) tx_model_free(m[i]);
+    for (size_t k = 0; k < TX_LEN(objectives); k++) {
+        char text[80];
+        snprintf(text, sizeof text, "{hidden: [5], objective: %s}", objectives[k]);
+        tx_model *one = flow(&tx_model_flow_gan, text);
+        CHECK_INT(one->n_net, k == 0 ? 1 : 2);
+        CHECK_TRUE(tx_model_flow_gan.keeps_last(one) == (k == 1));
+        tx_model_free(one);
+    }
+    tx_model *none = NULL;
+    CHECK_INT(try_model(&none, &tx_model_flow_gan, "{game: kl, gradient_penalty: 1}"), TX_ECONFIG);
+    CHECK_HAS(tx_last_error(), "flow_gan: 'gradient_penalty' does not apply to game 'kl'");
+}
+
 /* ---- learning ---- */
 enum { STEPS = 4000, BATCH = 128, DRAWN = 20000 };
 static void learn(const char *options, double rate, double share)
@@ -524,6 +611,8 @@ int main(void)
         {"unrolled steps of rate 0 are none", unrolled_by_nothing},
         {"a batch shorter than a pack", short_batch},
         {"what does not apply is refused", refusals},
+        {"flow_gan: slopes of both players by differences", flow_slopes},
+        {"flow_gan: by likelihood it is nice", flow_is_nice},
         {"a normal distribution is learnt", learns},
     };
     return tx_run_tests("gan", tests, TX_LEN(tests));

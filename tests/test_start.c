@@ -47,6 +47,8 @@ static const start_case cases[] = {
     {"gsn", "{hidden: [40, 30], activation: relu}", true, "w1", 40, 30, HE, 0},
     {"ica", "{}", true, "upper0", D, D, NORMAL, 0.01},
     {"ica", "{}", true, "upper1", D, D, NORMAL, 0.01},
+    {"flow_gan", "{hidden: [40, 30], discriminator_hidden: [35]}", true, "flow/coupling1_w1", 40, 30, HE, 0},
+    {"flow_gan", "{hidden: [40], discriminator_hidden: [35, 30]}", true, "discriminator/layer_w1", 35, 30, HE, 0},
     {"nice", "{hidden: [40, 30], init: uniform}", true, "coupling0_w1", 40, 30, UNIFORM, 0.01},
     {"nice", "{hidden: [40, 30], init: uniform}", true, "coupling3_w2", 30, D / 2, UNIFORM, 0.01},
     {"nice", "{hidden: [40, 30]}", true, "coupling1_w1", 40, 30, HE, 0},

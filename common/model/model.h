@@ -84,6 +84,8 @@ typedef struct tx_model_ops {
      *  iterate: one update from the whole training split as epoch `epoch` shows it (EM), in place of an epoch of steps;
      *  all that the next one needs is in the parameters. */
     tx_status (*train_step)(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out);
+    bool      (*keeps_last)(const tx_model *m);           /**< optional: true where training does not ascend the score that it has,
+                                                               so that the last parameters are kept, not the best on valid */
     tx_status (*fit)(tx_model *m, const tx_view *v, uint64_t seed);
     tx_status (*iterate)(tx_model *m, const tx_view *v, uint64_t seed, uint64_t epoch, tx_metrics *out);
 } tx_model_ops;

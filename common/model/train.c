@@ -277,7 +277,8 @@ static tx_status end_epoch(tx_trainer *t)
         if (!isfinite(log_likelihood))
             return tx_fail(TX_EDIVERGED, "epoch %llu, step %llu: the log-likelihood of valid is not finite",
                            (unsigned long long)s->epoch, (unsigned long long)s->step);
-        if (!(log_likelihood <= s->best_score)) {
+        bool keeps_last = t->m->ops->keeps_last && t->m->ops->keeps_last(t->m);
+        if (keeps_last || !(log_likelihood <= s->best_score)) {
             s->best_score = log_likelihood, s->best_epoch = s->epoch;
             t->bad_validations = 0;
             keep_best(t, false);

@@ -1,12 +1,31 @@
 #include "models/gan/discriminator.h"
 #include <stdio.h>
 
-enum { MAXOUT = 5 }; /* of TX_DISCRIMINATOR_ACTIVATIONS */
+#include "common/model/output.h"
+
+enum { MAXOUT = 5 };    /* of TX_ACT_CHOICES "|maxout" */
+enum { MAX_PARTS = 2 }; /* batches that D sees at once */
 
 static bool maxout(const tx_discriminator_config *c) { return c->activation == MAXOUT; }
 
-tx_mlp tx_discriminator_add(tx_params *p, const tx_discriminator_config *c, size_t in)
+tx_status tx_discriminator_check(const tx_model *m, const tx_discriminator_config *c)
 {
+    const char *model = m->ops->name;
+    const tx_game *g = &tx_games[c->game];
+    if (c->hidden.n >= TX_MLP_MAX)
+        return tx_fail(TX_ECONFIG, "%s: at most %d hidden layers are possible", model, TX_MLP_MAX - 1);
+    if (c->label_smoothing > 0 && !(g->takes & TX_GAME_SMOOTHING))
+        return tx_fail(TX_ECONFIG, "%s: 'label_smoothing' does not apply to game '%s': its D is no probability", model,
+                       g->name);
+    if (c->gradient_penalty > 0 && !(g->takes & TX_GAME_PENALTY))
+        return tx_fail(TX_ECONFIG, "%s: 'gradient_penalty' does not apply to game '%s', only to 'wasserstein'", model,
+                       g->name);
+    return TX_OK;
+}
+
+tx_mlp tx_discriminator_add(tx_params *p, const tx_discriminator_config *c, size_t dim)
+{
+    size_t in = (size_t)c->packing * dim;
     size_t pieces = maxout(c) ? (size_t)c->pieces : 1;
     tx_act act = maxout(c) ? TX_LINEAR : tx_act_of_choice(c->activation);
     tx_mlp d = {.n = c->hidden.n + 1, .hidden = act, .out = TX_LINEAR};
@@ -28,15 +47,74 @@ tx_mlp tx_discriminator_add(tx_params *p, const tx_discriminator_config *c, size
 tx_var tx_discriminator_apply(tx_tape *t, const tx_params *p, const tx_mlp *d, const tx_discriminator_config *c,
                               tx_rng r, size_t parts, const char *const purpose[], tx_var x)
 {
-    TX_REQUIRE(parts <= TX_DISCRIMINATOR_PARTS, "%zu batches at once", parts);
+    TX_REQUIRE(parts <= MAX_PARTS, "%zu batches at once", parts);
     for (int i = 0; i < d->n; i++) {
         double keep = i == 0 ? c->keep_input : c->keep_hidden;
         bool last = i == d->n - 1;
-        tx_rng noise[TX_DISCRIMINATOR_PARTS];
+        tx_rng noise[MAX_PARTS];
         for (size_t k = 0; k < parts; k++) noise[k] = tx_rng_fold(tx_rng_named(r, purpose[k]), (uint64_t)i);
         if (keep < 1) x = tx_dropout(t, x, (real)keep, parts, noise);
         x = tx_dense(t, x, tx_params_var(p, d->w[i]), tx_params_var(p, d->b[i]), last ? d->out : d->hidden);
         if (!last && maxout(c)) x = tx_max_groups(t, x, (size_t)c->pieces);
     }
     return x;
+}
+
+tx_tensor tx_discriminator_rows(tx_tape *t, const tx_discriminator_config *c, tx_tensor x)
+{
+    size_t n = tx_rows(x), pack = (size_t)c->packing;
+    if (n >= pack) return tx_slice_rows(x, 0, n - n % pack);
+    tx_tensor y = tx_tape_tensor(t, pack, tx_cols(x));
+    for (size_t i = 0; i < tx_len(y); i++) y.x[i] = x.x[i % tx_len(x)];
+    return y;
+}
+
+tx_var tx_discriminator_view(tx_tape *t, const tx_discriminator_config *c, const tx_space *b, tx_var x)
+{
+    size_t pack = (size_t)c->packing;
+    if (tx_space_bounded(b) && !(b->lower == 0 && b->upper == 1))
+        x = tx_affine(t, x, (real)(1 / (b->upper - b->lower)), (real)(-b->lower / (b->upper - b->lower)));
+    return pack == 1 ? x : tx_reshape(t, x, tx_shape2(tx_rows(x->v) / pack, pack * tx_cols(x->v)));
+}
+
+/* A target of 1 - eps for data adds eps E v(x). D sees data and fakes as one batch: half as many products of twice the
+ * rows. */
+tx_meeting tx_discriminator_meet(tx_tape *t, const tx_params *p, const tx_mlp *d, const tx_discriminator_config *c,
+                                 tx_rng r, tx_var data, tx_var fake)
+{
+    static const char *const purposes[] = {"dropout of data", "dropout of fakes"}, *const between[] = {
+                                                                                       "dropout between"};
+    const tx_game *g = &tx_games[c->game];
+    size_t n = tx_rows(data->v);
+    tx_var v = tx_discriminator_apply(t, p, d, c, r, 2, purposes, tx_concat_rows(t, data, fake));
+    tx_meeting e = {.v_data = tx_take_rows(t, v, 0, n), .v_fake = tx_take_rows(t, v, n, 2 * n)};
+    e.loss = e.value = tx_game_discriminator(t, g, e.v_data, e.v_fake);
+    if (c->label_smoothing > 0) e.loss = tx_add(t, e.loss, tx_scale(t, tx_mean(t, e.v_data), (real)c->label_smoothing));
+    if (g->takes & TX_GAME_PENALTY) {
+        double lambda = c->gradient_penalty > 0 ? c->gradient_penalty : 10;
+        tx_var u = tx_game_between(t, tx_rng_named(r, "between"), data, fake);
+        e.slope = tx_game_slope(t, tx_discriminator_apply(t, p, d, c, r, 1, between, u), u);
+        e.loss = tx_add(t, e.loss, tx_scale(t, tx_game_penalty(t, e.slope), (real)lambda));
+    }
+    return e;
+}
+
+static void add(tx_metrics *out, const char *name, double value)
+{
+    TX_REQUIRE(out->n < TX_MAX_METRICS, "no room for %s", name);
+    out->m[out->n].name = name, out->m[out->n++].value = value;
+}
+
+static double mean(tx_tape *t, tx_var x) { return (double)tx_mean(t, x)->v.x[0]; }
+
+void tx_meeting_report(tx_tape *t, const tx_discriminator_config *c, const tx_meeting *e, tx_var loss_generator,
+                       tx_metrics *out)
+{
+    const tx_game *g = &tx_games[c->game];
+    add(out, "loss_generator", (double)loss_generator->v.x[0]);
+    add(out, "loss_discriminator", (double)e->loss->v.x[0]);
+    add(out, "d_real", mean(t, g->output(t, e->v_data)));
+    add(out, "d_fake", mean(t, g->output(t, e->v_fake)));
+    add(out, "divergence", g->offset + g->scale * (double)e->value->v.x[0]);
+    if (e->slope) add(out, "slope", mean(t, e->slope));
 }

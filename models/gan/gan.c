@@ -6,12 +6,11 @@
 #include "common/model/latent.h"
 #include "common/model/output.h"
 #include "models/gan/discriminator.h"
-#include "models/gan/games.h"
 
 enum { GENERATOR, DISCRIMINATOR };
 typedef struct gan_config {
-    int latent, prior, activation, game, discriminator_steps, packing, unrolled_steps;
-    double label_smoothing, gradient_penalty, unrolled_rate, generator_rate, discriminator_rate, generator_init;
+    int latent, prior, activation, unrolled_steps;
+    double unrolled_rate, generator_rate, discriminator_rate, generator_init;
     tx_discriminator_config d;
     tx_ints generator_hidden;
 } gan_config;
@@ -29,31 +28,9 @@ static const tx_option options[] = {
      "of each coordinate of z: N(0, 1), or uniform on (-sqrt 3, sqrt 3)", "the authors' code"},
     {"generator_hidden", TX_OPT_INTS, offsetof(gan_config, generator_hidden), "[1200, 1200]", 1, 65536, NULL,
      "units of each hidden layer of G", "the authors' code"},
-    {"discriminator_hidden", TX_OPT_INTS, offsetof(gan_config, d.hidden), "[1200, 1200]", 1, 65536, NULL,
-     "units of each hidden layer of D", NULL},
     {"activation", TX_OPT_CHOICE, offsetof(gan_config, activation), "relu", 0, 0, TX_ACT_CHOICES,
      "of the hidden layers of G", "goodfellow2014gan, section 5"},
-    {"discriminator_activation", TX_OPT_CHOICE, offsetof(gan_config, d.activation), "leaky_relu", 0, 0,
-     TX_DISCRIMINATOR_ACTIVATIONS, "of the hidden layers of D", "maxout: goodfellow2014gan, section 5"},
-    {"maxout_pieces", TX_OPT_INT, offsetof(gan_config, d.pieces), "5", 2, 64, NULL, "linear pieces of each maxout unit",
-     "the authors' code"},
-    {"keep_input", TX_OPT_REAL, offsetof(gan_config, d.keep_input), "1", 0.01, 1, NULL,
-     "probability that dropout keeps an input of D; 1 is no dropout, the authors' code has 0.8",
-     "goodfellow2014gan, section 5"},
-    {"keep_hidden", TX_OPT_REAL, offsetof(gan_config, d.keep_hidden), "1", 0.01, 1, NULL,
-     "probability that dropout keeps a hidden unit of D; 1 is no dropout, the authors' code has 0.5",
-     "goodfellow2014gan, section 5"},
-    {"game", TX_OPT_CHOICE, offsetof(gan_config, game), "non_saturating", 0, 0, TX_GAME_CHOICES,
-     "what D and G descend (README.md, games)",
-     "goodfellow2014gan, goodfellow2016tutorial, mao2017least, nowozin2016fgan, gulrajani2017improved"},
-    {"discriminator_steps", TX_OPT_INT, offsetof(gan_config, discriminator_steps), "1", 1, 1000, NULL,
-     "steps of D before each step of G, k; 5 with wasserstein in its paper", "goodfellow2014gan, algorithm 1"},
-    {"label_smoothing", TX_OPT_REAL, offsetof(gan_config, label_smoothing), "0", 0, 0.5, NULL,
-     "D's target for data is 1 minus this; of games whose D is a probability", "salimans2016improved, section 3.4"},
-    {"gradient_penalty", TX_OPT_REAL, offsetof(gan_config, gradient_penalty), "0", 0, 1e6, NULL,
-     "lambda of (slope of D - 1)^2, of game wasserstein only; 0: the paper's 10", "gulrajani2017improved, eq. 3"},
-    {"packing", TX_OPT_INT, offsetof(gan_config, packing), "1", 1, 64, NULL,
-     "m: D sees m rows side by side, all data or all fakes", "lin2018pacgan, section 2"},
+    TX_DISCRIMINATOR_OPTIONS(gan_config, d, "non_saturating", "1"),
     {"unrolled_steps", TX_OPT_INT, offsetof(gan_config, unrolled_steps), "0", 0, 100, NULL,
      "G's loss is that of D after so many more steps, through which G's gradient flows", "metz2017unrolled, eq. 7"},
     {"unrolled_rate", TX_OPT_REAL, offsetof(gan_config, unrolled_rate), "0.1", 0, 1e6, NULL,
@@ -64,27 +41,18 @@ static const tx_option options[] = {
      "D's learning rate as a multiple of train.learning_rate", NULL},
     {"generator_init", TX_OPT_REAL, offsetof(gan_config, generator_init), "0", 0, 10, NULL,
      "weights of G start in U(-this, this); 0: by their layer's width", "0.05: the authors' code"},
-    {"discriminator_init", TX_OPT_REAL, offsetof(gan_config, d.init), "0", 0, 10, NULL,
-     "weights of D start in U(-this, this); 0: by their layer's width", "0.005: the authors' code"},
     {0},
 };
 
 static tx_status check(const tx_model *m)
 {
     const gan_config *c = m->config;
-    const tx_game *g = &tx_games[c->game];
-    if (c->generator_hidden.n >= TX_MLP_MAX || c->d.hidden.n >= TX_MLP_MAX)
+    if (c->generator_hidden.n >= TX_MLP_MAX)
         return tx_fail(TX_ECONFIG, "gan: at most %d hidden layers are possible", TX_MLP_MAX - 1);
     if (c->generator_rate == 0 && c->discriminator_rate == 0)
         return tx_fail(TX_ECONFIG,
                        "gan: 'generator_rate' and 'discriminator_rate' are both 0: nothing would be trained");
-    if (c->label_smoothing > 0 && !(g->takes & TX_GAME_SMOOTHING))
-        return tx_fail(TX_ECONFIG, "gan: 'label_smoothing' does not apply to game '%s': its D is no probability",
-                       g->name);
-    if (c->gradient_penalty > 0 && !(g->takes & TX_GAME_PENALTY))
-        return tx_fail(TX_ECONFIG, "gan: 'gradient_penalty' does not apply to game '%s', only to 'wasserstein'",
-                       g->name);
-    return TX_OK;
+    return tx_discriminator_check(m, &c->d);
 }
 
 static void build(tx_model *m)
@@ -101,7 +69,7 @@ static void build(tx_model *m)
     s->generator = c->generator_init > 0
                        ? tx_mlp_add_init(m->net[GENERATOR], "layer", k, &c->generator_hidden, d, act, TX_LINEAR, init)
                        : tx_mlp_add(m->net[GENERATOR], "layer", k, &c->generator_hidden, d, act, TX_LINEAR);
-    s->discriminator = tx_discriminator_add(m->net[DISCRIMINATOR], &c->d, (size_t)c->packing * d);
+    s->discriminator = tx_discriminator_add(m->net[DISCRIMINATOR], &c->d, d);
 }
 
 static void init(tx_model *m)
@@ -131,101 +99,21 @@ static tx_var fakes(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, size_t n)
     return tx_output(t, m->space, generate(m, t, tx_latent_noise(t, z.prior->fill, r, first, n, z.dim)));
 }
 
-/* What D sees of rows x[n,d]: a box as [0,1]^D, `packing` rows side by side. */
-static tx_var seen(const tx_model *m, tx_tape *t, tx_var x)
-{
-    const tx_space *b = m->space;
-    size_t pack = (size_t)((const gan_config *)m->config)->packing;
-    if (tx_space_bounded(b) && !(b->lower == 0 && b->upper == 1))
-        x = tx_affine(t, x, (real)(1 / (b->upper - b->lower)), (real)(-b->lower / (b->upper - b->lower)));
-    return pack == 1 ? x : tx_reshape(t, x, tx_shape2(tx_rows(x->v) / pack, pack * tx_cols(x->v)));
-}
-
-/* The rows of a batch that make whole packs: what is over is left out, too few are repeated. */
-static tx_tensor whole_packs(const gan_config *c, tx_tape *t, tx_tensor x)
-{
-    size_t n = tx_rows(x), pack = (size_t)c->packing;
-    if (n >= pack) return tx_slice_rows(x, 0, n - n % pack);
-    tx_tensor y = tx_tape_tensor(t, pack, tx_cols(x));
-    for (size_t i = 0; i < tx_len(y); i++) y.x[i] = x.x[i % tx_len(x)];
-    return y;
-}
-
-static tx_var discriminate(const tx_model *m, tx_tape *t, tx_rng r, size_t parts, const char *const purpose[], tx_var x)
-{
-    const gan_config *c = m->config;
-    return tx_discriminator_apply(t, m->net[DISCRIMINATOR], &((const gan *)m->state)->discriminator, &c->d, r, parts,
-                                  purpose, x);
-}
-
-/* D before one batch of data and one of fakes, both as it sees them. */
-typedef struct meeting {
-    tx_var v_data, v_fake, loss;
-    tx_var value; /* the loss without smoothing and penalty, of which the divergence is a function */
-    tx_var slope; /* NULL but for a game with a penalty */
-} meeting;
-
-/* - E_data data(v) - E fake(v) of the game; a target of 1 - eps for data adds eps E v(x). D sees data and fakes as one
- * batch: half as many products of twice the rows. */
-static meeting meet(const tx_model *m, tx_tape *t, tx_rng r, tx_var data, tx_var fake)
-{
-    static const char *const purposes[] = {"dropout of data", "dropout of fakes"};
-    static const char *const between[] = {"dropout between"};
-    const gan_config *c = m->config;
-    const tx_game *g = &tx_games[c->game];
-    size_t n = tx_rows(data->v);
-    tx_var v = discriminate(m, t, r, 2, purposes, tx_concat_rows(t, data, fake));
-    meeting e = {.v_data = tx_take_rows(t, v, 0, n), .v_fake = tx_take_rows(t, v, n, 2 * n)};
-    e.loss = e.value = tx_game_discriminator(t, g, e.v_data, e.v_fake);
-    if (c->label_smoothing > 0) e.loss = tx_add(t, e.loss, tx_scale(t, tx_mean(t, e.v_data), (real)c->label_smoothing));
-    if (g->takes & TX_GAME_PENALTY) {
-        double lambda = c->gradient_penalty > 0 ? c->gradient_penalty : 10;
-        tx_var x = tx_game_between(t, tx_rng_named(r, "between"), data, fake);
-        e.slope = tx_game_slope(t, discriminate(m, t, r, 1, between, x), x);
-        e.loss = tx_add(t, e.loss, tx_scale(t, tx_game_penalty(t, e.slope), (real)lambda));
-    }
-    return e;
-}
-
 /* Metz et al. 2017, eq. 7: theta <- theta - eta d loss/d theta, each time on the same data, fakes and noise, as ops of
  * the tape; D's own weights stay. Until the next bind D is then what has become of it. */
 static void unroll(tx_model *m, tx_tape *t, tx_rng r, tx_var data, tx_var fake)
 {
     const gan_config *c = m->config;
+    const tx_mlp *d = &((const gan *)m->state)->discriminator;
     tx_params *p = m->net[DISCRIMINATOR];
     size_t n = (size_t)tx_params_count(p);
     tx_var *theta = tx_arena_alloc(tx_tape_arena(t), 2 * n * sizeof *theta), *grad = theta + n;
     for (int k = 0; k < c->unrolled_steps; k++) {
         for (size_t i = 0; i < n; i++) theta[i] = tx_params_var(p, (tx_param){(int)i});
-        tx_grad(t, meet(m, t, r, data, fake).loss, theta, (int)n, grad);
+        tx_grad(t, tx_discriminator_meet(t, p, d, &c->d, r, data, fake).loss, theta, (int)n, grad);
         for (size_t i = 0; i < n; i++) theta[i] = tx_sub(t, theta[i], tx_scale(t, grad[i], (real)c->unrolled_rate));
         tx_params_use(p, t, theta);
     }
-}
-
-static double mean_output(const tx_model *m, tx_tape *t, tx_var v)
-{
-    return (double)tx_mean(t, tx_games[((const gan_config *)m->config)->game].output(t, v))->v.x[0];
-}
-
-static void add_metric(tx_metrics *out, const char *name, double value)
-{
-    out->m[out->n].name = name, out->m[out->n++].value = value;
-}
-
-static void report(const tx_model *m, tx_tape *t, const meeting *e, tx_var loss_g, tx_metrics *out)
-{
-    const gan_config *c = m->config;
-    const tx_game *g = &tx_games[c->game];
-    double loss_d = (double)e->loss->v.x[0];
-    out->n = 0;
-    add_metric(out, "objective", loss_d);
-    add_metric(out, "loss_generator", (double)loss_g->v.x[0]);
-    add_metric(out, "loss_discriminator", loss_d);
-    add_metric(out, "d_real", mean_output(m, t, e->v_data));
-    add_metric(out, "d_fake", mean_output(m, t, e->v_fake));
-    add_metric(out, "divergence", g->offset + g->scale * (double)e->value->v.x[0]);
-    if (e->slope) add_metric(out, "slope", (double)tx_mean(t, e->slope)->v.x[0]);
 }
 
 /* Algorithm 1 of the paper: k steps of D, each with noise of its own, then one of G through the updated D. G is shown
@@ -234,27 +122,32 @@ static tx_status train_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *ou
 {
     static const char *const purpose_g[] = {"dropout of the generator"};
     const gan_config *c = m->config;
+    const tx_mlp *d = &((const gan *)m->state)->discriminator;
+    const tx_params *p = m->net[DISCRIMINATOR];
     tx_tape *t = s->tape;
     tx_step turn = *s;
     tx_var data = NULL, fake = NULL;
     tx_rng r = s->rng;
-    meeting e = {0};
+    tx_meeting e = {0};
 
     turn.rate = s->rate * c->discriminator_rate;
-    for (int k = 0; k < c->discriminator_steps; k++) {
+    for (int k = 0; k < c->d.steps; k++) {
         if (k > 0) tx_model_bind(m, t);
         r = tx_rng_fold(s->rng, (uint64_t)k);
-        tx_tensor rows = whole_packs(c, t, x);
-        data = seen(m, t, tx_leaf(t, rows));
-        fake = seen(m, t, fakes(m, t, tx_rng_named(r, "latent"), 0, tx_rows(rows)));
-        e = meet(m, t, r, data, fake);
+        tx_tensor rows = tx_discriminator_rows(t, &c->d, x);
+        data = tx_discriminator_view(t, &c->d, m->space, tx_leaf(t, rows));
+        fake = fakes(m, t, tx_rng_named(r, "latent"), 0, tx_rows(rows));
+        fake = tx_discriminator_view(t, &c->d, m->space, fake);
+        e = tx_discriminator_meet(t, p, d, &c->d, r, data, fake);
         TX_TRY(tx_model_descend(m, &turn, DISCRIMINATOR, e.loss, "the discriminator's loss"));
     }
     turn.rate = s->rate * c->generator_rate;
     unroll(m, t, r, data, fake);
-    tx_var v = discriminate(m, t, s->rng, 1, purpose_g, fake), loss_g = tx_game_generator(t, &tx_games[c->game], v);
-    TX_TRY(tx_model_descend(m, &turn, GENERATOR, loss_g, "the generator's loss"));
-    report(m, t, &e, loss_g, out);
+    tx_var v = tx_discriminator_apply(t, p, d, &c->d, s->rng, 1, purpose_g, fake);
+    tx_var loss = tx_game_generator(t, &tx_games[c->d.game], v);
+    TX_TRY(tx_model_descend(m, &turn, GENERATOR, loss, "the generator's loss"));
+    out->m[0].name = "objective", out->m[0].value = (double)e.loss->v.x[0], out->n = 1;
+    tx_meeting_report(t, &c->d, &e, loss, out);
     return TX_OK;
 }
 

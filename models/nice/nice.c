@@ -4,65 +4,36 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include "common/model/latent.h"
-
-enum { MAX_COUPLINGS = 32 };
-typedef struct nice_config {
-    int couplings, activation, prior, init;
-    bool data_init;
-    double min_deviation;
-    tx_ints hidden;
-} nice_config;
-typedef struct nice {
-    tx_mlp m[MAX_COUPLINGS];
-    tx_param s;
-} nice;
+#include "models/nice/nice.h"
 
 static const tx_prior *const priors[] = {&tx_prior_logistic, &tx_prior_normal};
 
 enum { INIT_SCALED, INIT_UNIFORM };
 
 static const tx_option options[] = {
-    {"couplings", TX_OPT_INT, offsetof(nice_config, couplings), "4", 0, MAX_COUPLINGS, NULL,
-     "additive coupling layers; 3 or more let every coordinate depend on every other; 0 is the scaling alone",
-     "dinh2014nice, section 5.1"},
-    {"hidden", TX_OPT_INTS, offsetof(nice_config, hidden), "[1000, 1000, 1000, 1000, 1000]", 1, 65536, NULL,
-     "units of each hidden layer of a coupling network", "dinh2014nice, section 5.1"},
-    {"activation", TX_OPT_CHOICE, offsetof(nice_config, activation), "relu", 0, 0, TX_ACT_CHOICES,
-     "of the hidden layers", "dinh2014nice, section 5.1"},
-    {"prior", TX_OPT_CHOICE, offsetof(nice_config, prior), "logistic", 0, 0, "logistic|normal",
-     "standard factorial prior of z, in the density and in samples", "dinh2014nice, section 3.4"},
-    {"init", TX_OPT_CHOICE, offsetof(nice_config, init), "scaled", 0, 0, "scaled|uniform",
-     "scaled: weights by their layer's width, last layers 0, so that couplings start as shifts; uniform: U(-0.01, "
-     "0.01)",
-     "uniform: the authors' code"},
-    {"data_init", TX_OPT_BOOL, offsetof(nice_config, data_init), "true", 0, 0, NULL,
-     "start shifts and scales where z has the prior's mean and deviation on the training data, else at 0", NULL},
-    {"min_deviation", TX_OPT_REAL, offsetof(nice_config, min_deviation), "0.5", 1e-6, 1, NULL,
-     "of data_init: a deviation below this much of the largest is taken for that; what is narrower is left to training",
-     NULL},
+    TX_NICE_OPTIONS("[1000, 1000, 1000, 1000, 1000]"),
     {0},
 };
 
 /* One coordinate leaves nothing to couple with. */
 static int n_couplings(const tx_model *m)
 {
-    return m->space->dim < 2 ? 0 : ((const nice_config *)m->config)->couplings;
+    return m->space->dim < 2 ? 0 : ((const tx_nice_config *)m->config)->couplings;
 }
 
-static tx_status check(const tx_model *m)
+tx_status tx_nice_check(const tx_model *m)
 {
-    const nice_config *c = m->config;
+    const tx_nice_config *c = m->config;
     if (c->hidden.n >= TX_MLP_MAX)
-        return tx_fail(TX_ECONFIG, "nice: 'hidden' has %d layers, at most %d are possible", c->hidden.n,
+        return tx_fail(TX_ECONFIG, "%s: 'hidden' has %d layers, at most %d are possible", m->ops->name, c->hidden.n,
                        TX_MLP_MAX - 1);
     return TX_OK;
 }
 
-static void build(tx_model *m)
+void tx_nice_build(tx_model *m)
 {
-    const nice_config *c = m->config;
-    nice *s = m->state;
+    const tx_nice_config *c = m->config;
+    tx_nice *s = m->state;
     size_t d = m->space->dim, odd = d / 2, even = d - odd;
     tx_act act = tx_act_of_choice(c->activation);
     tx_init narrow = {TX_INIT_UNIFORM, (real)0.01};
@@ -84,9 +55,9 @@ static void build(tx_model *m)
  * deviation. */
 static void match_moments(tx_model *m)
 {
-    const nice_config *c = m->config;
+    const tx_nice_config *c = m->config;
     const tx_space *x = m->space;
-    nice *s = m->state;
+    tx_nice *s = m->state;
     double widest = 0;
     for (size_t j = 0; j < x->dim; j++) widest = fmax(widest, x->deviation[j]);
     if (widest == 0) widest = 1;
@@ -100,10 +71,10 @@ static void match_moments(tx_model *m)
     }
 }
 
-static void init(tx_model *m)
+void tx_nice_init(tx_model *m)
 {
-    const nice_config *c = m->config;
-    nice *s = m->state;
+    const tx_nice_config *c = m->config;
+    tx_nice *s = m->state;
     for (int k = 0; c->init == INIT_SCALED && k < n_couplings(m); k++) {
         tx_tensor last = tx_params_value(m->net[0], s->m[k].w[s->m[k].n - 1]);
         memset(last.x, 0, tx_len(last) * sizeof(real));
@@ -114,15 +85,15 @@ static void init(tx_model *m)
 /* Coupling k adds m_k of one half to the other: even k change the odd coordinates, odd k the even ones. */
 static void couple(tx_model *m, tx_tape *t, int k, real sign, tx_var half[2])
 {
-    const nice *s = m->state;
+    const tx_nice *s = m->state;
     int from = k % 2, to = 1 - from;
     tx_var shift = tx_mlp_apply(t, m->net[0], &s->m[k], half[from]);
     half[to] = sign > 0 ? tx_add(t, half[to], shift) : tx_sub(t, half[to], shift);
 }
 
-static tx_var encode(tx_model *m, tx_tape *t, tx_var x)
+tx_var tx_nice_encode(tx_model *m, tx_tape *t, tx_var x)
 {
-    const nice *s = m->state;
+    const tx_nice *s = m->state;
     int n = n_couplings(m);
     if (n > 0) {
         tx_var half[2] = {tx_stride_cols(t, x, 0, 2), tx_stride_cols(t, x, 1, 2)};
@@ -132,9 +103,9 @@ static tx_var encode(tx_model *m, tx_tape *t, tx_var x)
     return tx_mul_row(t, x, tx_exp(t, tx_params_var(m->net[0], s->s)));
 }
 
-static tx_var decode(tx_model *m, tx_tape *t, tx_var z)
+tx_var tx_nice_decode(tx_model *m, tx_tape *t, tx_var z)
 {
-    const nice *s = m->state;
+    const tx_nice *s = m->state;
     int n = n_couplings(m);
     tx_var x = tx_mul_row(t, z, tx_exp(t, tx_scale(t, tx_params_var(m->net[0], s->s), -1)));
     if (n == 0) return x;
@@ -144,20 +115,23 @@ static tx_var decode(tx_model *m, tx_tape *t, tx_var z)
 }
 
 /* Section 3.3 of the paper: log p(x) = log p(f(x)) + sum_j s_j, for couplings have determinant 1. */
-static tx_var log_prob(tx_model *m, tx_tape *t, tx_var x)
+tx_var tx_nice_log_prob(tx_model *m, tx_tape *t, tx_var x)
 {
-    const nice_config *c = m->config;
-    const nice *s = m->state;
+    const tx_nice_config *c = m->config;
+    const tx_nice *s = m->state;
     tx_var log_det = tx_sum_rows(t, tx_params_var(m->net[0], s->s));
-    return tx_add(t, priors[c->prior]->logp(t, encode(m, t, x)), tx_repeat_rows(t, log_det, tx_rows(x->v)));
+    return tx_add(t, priors[c->prior]->logp(t, tx_nice_encode(m, t, x)), tx_repeat_rows(t, log_det, tx_rows(x->v)));
 }
 
-static void sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
+tx_var tx_nice_draw(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, size_t n)
 {
-    const nice_config *c = m->config;
-    tx_tensor z = tx_tape_tensor(t, tx_rows(x), tx_cols(x));
-    priors[c->prior]->fill(r, first * m->space->dim, tx_len(z), z.x);
-    memcpy(x.x, decode(m, t, tx_leaf(t, z))->v.x, tx_len(x) * sizeof(real));
+    const tx_nice_config *c = m->config;
+    return tx_nice_decode(m, t, tx_latent_noise(t, priors[c->prior]->fill, r, first, n, m->space->dim));
+}
+
+void tx_nice_sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
+{
+    memcpy(x.x, tx_nice_draw(m, t, r, first, tx_rows(x))->v.x, tx_len(x) * sizeof(real));
 }
 
 const tx_model_ops tx_model_nice = {
@@ -166,17 +140,17 @@ const tx_model_ops tx_model_nice = {
     .citation = "dinh2014nice",
     .taxonomy_path = "explicit/tractable/change_of_variables",
     .spaces = TX_ON_REAL,
-    .state_size = sizeof(nice),
-    .config_size = sizeof(nice_config),
+    .state_size = sizeof(tx_nice),
+    .config_size = sizeof(tx_nice_config),
     .options = options,
     .toys =
         "[{hidden: [9, 8], couplings: 3}, {hidden: [7], couplings: 4, prior: normal, activation: tanh, init: uniform},"
         " {hidden: [6], couplings: 2, data_init: false}]",
-    .check = check,
-    .build = build,
-    .init = init,
-    .log_prob = log_prob,
-    .sample = sample,
-    .encode = encode,
-    .decode = decode,
+    .check = tx_nice_check,
+    .build = tx_nice_build,
+    .init = tx_nice_init,
+    .log_prob = tx_nice_log_prob,
+    .sample = tx_nice_sample,
+    .encode = tx_nice_encode,
+    .decode = tx_nice_decode,
 };

@@ -27,6 +27,7 @@ SMALL = {
 MODELS = {
     "chow_liu": ("binary", ""),
     "fvbn": ("binary", ""),
+    "flow_gan": ("real", "couplings: 2, hidden: [6], discriminator_hidden: [5], discriminator_steps: 2"),
     "gan": ("real", "latent: 3, generator_hidden: [5], discriminator_hidden: [6], keep_hidden: 0.5"),
     "gaussian": ("real", ""),
     "gsn": ("real", "hidden: [6], hidden_noise: 0.3, burn_in: 30, mixing_steps: 20"),
