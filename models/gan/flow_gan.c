@@ -110,8 +110,7 @@ const tx_model_ops tx_model_flow_gan = {
     .toys =
         "[{hidden: [7, 5], couplings: 3, discriminator_hidden: [6], discriminator_steps: 2},"
         " {hidden: [6], couplings: 2, objective: adversarial, game: minimax, discriminator_hidden: [5], packing: 2, "
-        "prior: normal},"
-        " {hidden: [6], couplings: 2, objective: likelihood, activation: tanh}]",
+        "prior: normal}]",
     .check = check,
     .build = build,
     .init = tx_nice_init,
