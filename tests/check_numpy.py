@@ -144,24 +144,24 @@ def kde(run, x):
     return log_sum_exp(w["log_weight"] - b * square, 1) - run.dim * log_z
 
 
-def masked_net(run, x, index, heads, activation=None, per=1):
+def masked_net(run, x, index, heads, activation=None, per=1, net="net/"):
     """Outputs of the masked net (Germain et al. 2015, section 4) with set of masks `index`, one array a head."""
     w, d = run.weights, run.dim
     n_hidden = 0 if run.model == "fvbn" else len(run.options["hidden"])
     place = w["structure/place"][index] if "structure/place" in w else np.arange(1, d + 1)
     h, degree = x, place
     for k in range(n_hidden):
-        weight, stored = w[f"net/w{k}"], f"structure/degree{k}"
+        weight, stored = w[f"{net}w{k}"], f"structure/degree{k}"
         n = weight.shape[1]
         above = w[stored][index] if stored in w else np.arange(n) * max(d - 1, 1) // n + 1
-        h = activation(h @ np.where(degree[:, None] <= above, weight, 0) + w[f"net/b{k}"])
+        h = activation(h @ np.where(degree[:, None] <= above, weight, 0) + w[f"{net}b{k}"])
         degree = above
     sees = np.repeat(place - 1, per)
     outputs = []
     for head in heads:
-        out = h @ np.where(degree[:, None] <= sees, w["net/w" + head], 0) + w["net/b" + head]
+        out = h @ np.where(degree[:, None] <= sees, w[f"{net}w{head}"], 0) + w.get(f"{net}b{head}", 0)
         if run.options.get("direct"):
-            out += x @ np.where(place[:, None] <= sees, w["net/direct" + head], 0)
+            out += x @ np.where(place[:, None] <= sees, w[f"{net}direct{head}"], 0)
         outputs.append(out)
     return outputs
 
@@ -215,6 +215,32 @@ def nice(run, x):
 
 SOURCES = {"logistic": lambda z: -z - 2 * softplus(-z), "sech": lambda z: -np.log(np.pi) - np.log(np.cosh(z)),
            "student": lambda z: np.log(3 / 8) - 2.5 * np.log(1 + z**2 / 4)}
+
+
+def bounded(a, bound):
+    return bound * np.tanh(a / bound) if bound else a
+
+
+def normalise(run, layer, x):
+    """Batch normalisation by running statistics, and its log-determinant."""
+    mean, variance = run.weights[f"running/{layer}_mean"], run.weights[f"running/{layer}_variance"] + 1e-5
+    gain = run.weights[f"flow/{layer}_log_gain"]
+    y = (x - mean) / np.sqrt(variance) * np.exp(gain) + run.weights[f"flow/{layer}_bias"]
+    return y, (gain - 0.5 * np.log(variance)).sum()
+
+
+def maf(run, x):
+    o, w = run.options, run.weights
+    z, total = (x - w["flow/shift"]) * np.exp(w["flow/log_scale"]), w["flow/log_scale"].sum()
+    for k in range(o["blocks"]):
+        z = z[:, ::-1] if k else z
+        mean, a = masked_net(run, z, 0, ["_mean", "_log_scale"], ACTIVATIONS[o["activation"]], net=f"flow/block{k}_")
+        a = bounded(a, o["max_log_scale"])
+        z, total = (z - mean) * np.exp(-a), total - a.sum(1)
+        if o["batch_norm"]:
+            z, more = normalise(run, f"block{k}", z)
+            total = total + more
+    return total - 0.5 * (z**2 + np.log(2 * np.pi)).sum(1)
 
 
 def ica(run, x):
@@ -299,6 +325,7 @@ def vae_observation(run, x, y):
 
 EXACT = {"independent": independent, "chow_liu": chow_liu, "gaussian": gaussian, "mixture": mixture, "kde": kde,
          "fvbn": fvbn, "nade": nade, "made": made, "made_mog": made_mog, "nice": nice, "flow_gan": nice, "ica": ica}
+         "fvbn": fvbn, "nade": nade, "made": made, "made_mog": made_mog, "nice": nice, "ica": ica, "maf": maf}
 BOUND = {"elbo": elbo, "iwae": iwae}
 
 
@@ -693,6 +720,16 @@ def tiny_continuous(random):
     for source in "logistic", "sech":
         linear = drawn(random, flow__shift=(1, 2), flow__log_scale=(1, 2), flow__upper0=(2, 2), flow__upper1=(2, 2))
         yield Run("ica", {"source": source}, linear, 2)
+    start = {"flow/shift": np.array([[0.3, -0.2]]), "flow/log_scale": np.array([[0.1, -0.3]])}
+    for norm in False, True:
+        options = {"blocks": 2, "hidden": [4], "activation": "tanh", "max_log_scale": 0.5, "batch_norm": norm}
+        layers = {f"flow__block{k}_{name}": shape for k in range(2)
+                  for name, shape in (("w0", (2, 4)), ("b0", (1, 4)), ("w_mean", (4, 2)), ("b_mean", (1, 2)),
+                                      ("w_log_scale", (4, 2)), ("log_gain", (1, 2)), ("bias", (1, 2)))}
+        running = {f"running/block{k}_{name}": np.array([value]) for k in range(2)
+                   for name, value in (("mean", (0.1, -0.4)), ("variance", (1.2, 0.8)))}
+        weights = {key: 0.4 * value for key, value in drawn(random, **layers).items()}
+        yield Run("maf", options, {**weights, **start, **running}, 2)
     yield Run("independent", {}, drawn(random, marginals__mean=(1, 2), marginals__log_variance=(1, 2)), 2)
     whitening = np.array([[0.7, 0], [0.4, 1.3]])
     yield Run("gaussian", {}, {**drawn(random, gaussian__mean=(1, 2)), "gaussian/whitening": whitening}, 2)

@@ -97,10 +97,18 @@ static void fill_mask(const tx_arnet_spec *s, int index, tx_arnet_mask *m)
     if (s->direct) m->stairs[end] = tx_stairs_new(s->dim, m->degree[0], width(s, end), m->degree[end]);
 }
 
-static const char *named(char buf[TX_NAME_MAX], const char *fmt, const char *end, int i)
+/** PREFIX, a letter or word, then the end of a head's names or the number of a layer. */
+static const char *named(char buf[TX_NAME_MAX], const tx_arnet_spec *s, const char *word, const char *end)
 {
-    snprintf(buf, TX_NAME_MAX, fmt, end, i);
+    snprintf(buf, TX_NAME_MAX, "%s%s%s", s->prefix, word, end);
     return buf;
+}
+
+static const char *layered(char buf[TX_NAME_MAX], const tx_arnet_spec *s, const char *word, int layer)
+{
+    char end[16];
+    snprintf(end, sizeof end, "%d", layer);
+    return named(buf, s, word, end);
 }
 
 static void add_structure(const tx_arnet_spec *s, tx_model *m)
@@ -109,33 +117,35 @@ static void add_structure(const tx_arnet_spec *s, tx_model *m)
     char buf[TX_NAME_MAX];
     tx_params *p = m->net[m->n_net++] = tx_params_new_state("structure");
     for (int l = 0; l < last(s); l++) {
-        const char *name = l ? named(buf, "degree%s%d", "", l - 1) : "place";
+        const char *name = l ? layered(buf, s, "degree", l - 1) : named(buf, s, "place", "");
         tx_params_add(p, name, tx_shape2((size_t)s->n_mask, width(s, l)), (tx_init){TX_INIT_CONSTANT, 0});
     }
 }
 
 void tx_arnet_build(tx_arnet *a, tx_model *m, const tx_arnet_spec *spec)
 {
-    *a = (tx_arnet){.spec = *spec, .net = tx_params_new("net")};
+    *a = (tx_arnet){.spec = *spec, .net = spec->into ? spec->into : tx_params_new("net")};
     const tx_arnet_spec *s = &a->spec;
     const tx_init zero = {TX_INIT_CONSTANT, 0};
     bool relu = s->act == TX_RELU || s->act == TX_LEAKY_RELU;
     char buf[TX_NAME_MAX];
-    m->net[m->n_net++] = a->net;
+    if (!s->into) m->net[m->n_net++] = a->net;
     for (int l = 0; l < s->hidden.n; l++) {
         size_t in = width(s, l), out = width(s, l + 1);
         tx_init init = {relu ? TX_INIT_HE : TX_INIT_GLOROT, 0};
-        a->w[l] = tx_params_add(a->net, named(buf, "w%s%d", "", l), tx_shape2(in, out), init);
-        a->b[l] = tx_params_add(a->net, named(buf, "b%s%d", "", l), tx_shape2(1, out), zero);
+        a->w[l] = tx_params_add(a->net, layered(buf, s, "w", l), tx_shape2(in, out), init);
+        a->b[l] = tx_params_add(a->net, layered(buf, s, "b", l), tx_shape2(1, out), zero);
     }
     size_t in = width(s, s->hidden.n), out = width(s, last(s));
     for (int h = 0; h < s->n_head; h++) {
-        a->head_w[h] = tx_params_add(a->net, named(buf, "w%s", s->head[h], 0), tx_shape2(in, out), s->head_init);
-        a->head_b[h] = tx_params_add(a->net, named(buf, "b%s", s->head[h], 0), tx_shape2(1, out), zero);
+        a->head_w[h] = tx_params_add(a->net, named(buf, s, "w", s->head[h]), tx_shape2(in, out), s->head_init);
+        if (!s->no_bias[h])
+            a->head_b[h] = tx_params_add(a->net, named(buf, s, "b", s->head[h]), tx_shape2(1, out), zero);
         if (s->direct)
-            a->direct[h] = tx_params_add(a->net, named(buf, "direct%s", s->head[h], 0), tx_shape2(s->dim, out),
+            a->direct[h] = tx_params_add(a->net, named(buf, s, "direct", s->head[h]), tx_shape2(s->dim, out),
                                          s->head_init);
     }
+    a->zero = tx_alloc(width(s, last(s)), sizeof *a->zero);
     a->mask = tx_alloc((size_t)s->n_mask, sizeof *a->mask);
     for (int k = 0; k < s->n_mask; k++) fill_mask(s, k, &a->mask[k]);
     add_structure(s, m);
@@ -159,7 +169,7 @@ void tx_arnet_free(tx_arnet *a)
             free(a->mask[k].degree[l]), free(a->mask[k].unit[l]), free(a->mask[k].upto[l]);
             tx_stairs_free(a->mask[k].stairs[l]);
         }
-    free(a->mask);
+    free(a->mask), free(a->zero);
 }
 
 /* ---- density ---- */
@@ -211,13 +221,19 @@ static tx_var layer(const tx_arnet *a, tx_tape *t, int mask, tx_var x, tx_param 
              : tx_dense(t, x, masked(a, t, mask, weight, from, to), bias, act);
 }
 
-static tx_var direct(const tx_arnet *a, tx_tape *t, int mask, tx_var x, tx_param w)
+/** x (w * mask): from level `from`, or for weights beside the hidden layers from the inputs, to the outputs. */
+static tx_var product(const tx_arnet *a, tx_tape *t, int mask, tx_var x, tx_param w, int from, const tx_stairs *s)
 {
-    int end = last(&a->spec);
-    const tx_stairs *s = a->mask[mask].stairs[end];
     tx_var weight = tx_params_var(a->net, w);
     return s ? tx_stairs_dense(t, s, x, weight, NULL, TX_LINEAR)
-             : tx_matmul(t, x, false, masked(a, t, mask, weight, 0, end), false);
+             : tx_matmul(t, x, false, masked(a, t, mask, weight, from, last(&a->spec)), false);
+}
+
+static tx_var head(const tx_arnet *a, tx_tape *t, int mask, tx_var h, int k)
+{
+    int top = a->spec.hidden.n;
+    if (a->spec.no_bias[k]) return product(a, t, mask, h, a->head_w[k], top, a->mask[mask].stairs[top]);
+    return layer(a, t, mask, h, a->head_w[k], a->head_b[k], top, last(&a->spec), TX_LINEAR);
 }
 
 void tx_arnet_apply(const tx_arnet *a, tx_tape *t, int mask, tx_var x, tx_var out[])
@@ -226,8 +242,9 @@ void tx_arnet_apply(const tx_arnet *a, tx_tape *t, int mask, tx_var x, tx_var ou
     tx_var h = x;
     for (int l = 0; l < s->hidden.n; l++) h = layer(a, t, mask, h, a->w[l], a->b[l], l, l + 1, s->act);
     for (int k = 0; k < s->n_head; k++) {
-        out[k] = layer(a, t, mask, h, a->head_w[k], a->head_b[k], s->hidden.n, last(s), TX_LINEAR);
-        if (s->direct) out[k] = tx_add(t, out[k], direct(a, t, mask, x, a->direct[k]));
+        out[k] = head(a, t, mask, h, k);
+        if (s->direct)
+            out[k] = tx_add(t, out[k], product(a, t, mask, x, a->direct[k], 0, a->mask[mask].stairs[last(s)]));
     }
 }
 
@@ -285,7 +302,7 @@ static void outputs(const sampler *s, const tx_arnet_mask *m, const levels *q, s
     const tx_arnet *a = s->a;
     int top = a->spec.hidden.n, end = last(&a->spec);
     for (int h = 0; h < a->spec.n_head; h++) {
-        const real *bias = tx_params_value(a->net, a->head_b[h]).x;
+        const real *bias = a->spec.no_bias[h] ? a->zero : tx_params_value(a->net, a->head_b[h]).x;
         receive(m, top, q->unit[top], end, place, tx_params_value(a->net, a->head_w[h]), bias, q->out[h]);
         if (a->spec.direct)
             receive(m, 0, q->unit[0], end, place, tx_params_value(a->net, a->direct[h]), NULL, q->out[h]);

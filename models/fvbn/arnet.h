@@ -1,5 +1,5 @@
-/** Autoregressive feed-forward nets by masked weights (Germain et al. 2015, section 4): what fvbn, made and made_mog
- * share.
+/** Autoregressive feed-forward nets by masked weights (Germain et al. 2015, section 4): what fvbn, made, made_mog and
+ * maf share.
  *
  *  Every unit carries a degree: an input its place 1..D in the order of the variables, a hidden unit a number in
  *  1..D-1, an output its variable's place minus one. A weight from unit i to unit j counts where degree(i) <=
@@ -22,10 +22,13 @@ typedef struct tx_arnet_spec {
     int n_head;
     const char *head[TX_ARNET_HEADS]; /**< ends of the weights' names: "_out" makes w_out and b_out */
     tx_init head_init;
+    bool no_bias[TX_ARNET_HEADS]; /**< heads whose weights alone are declared: what follows them takes a bias out again */
     int n_mask;
     bool random_order,
         random_degrees; /**< of every mask, from (seed, mask); else raster order, evenly spread degrees */
     int seed;
+    tx_params *into;  /**< the net that its weights join, of which a model may hold several; NULL: a net of its own */
+    char prefix[24];  /**< of the weights' names: "block0_" */
 } tx_arnet_spec;
 
 /** One set of masks. Levels: 0 inputs, 1.. hidden layers, the last one outputs. */
@@ -43,10 +46,11 @@ typedef struct tx_arnet {
     tx_param w[TX_ARNET_HIDDEN], b[TX_ARNET_HIDDEN];
     tx_param head_w[TX_ARNET_HEADS], head_b[TX_ARNET_HEADS], direct[TX_ARNET_HEADS];
     tx_arnet_mask *mask; /**< [n_mask], owned with all it points to */
+    real *zero;          /**< [dim*per], owned: the bias of heads without one */
 } tx_arnet;
 
-/** As build: makes m->net[0] "net" and, where order or degrees are random, m->net[1] "structure", which no step
- * changes. */
+/** As build: makes m->net[0] "net", unless its weights join another, and, where order or degrees are random, m->net[1]
+ * "structure", which no step changes. */
 void tx_arnet_build(tx_arnet *a, tx_model *m, const tx_arnet_spec *spec);
 /** As init: writes "structure". */
 void tx_arnet_init(const tx_arnet *a, tx_model *m);

@@ -1,5 +1,6 @@
 #include "models/nice/flow.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "common/tensor/parallel.h"
@@ -92,6 +93,37 @@ tx_var tx_shuffle_cols(tx_tape *t, const tx_shuffle *s, bool back, tx_var x)
 {
     TX_REQUIRE(tx_cols(x->v) == s->n, "shuffle: %zu columns of %zu", tx_cols(x->v), s->n);
     return tx_apply(t, &shuffle, x->v.shape, (tx_var[]){x}, (tx_attr){.p = s, .n = back});
+}
+
+static tx_param add_row(tx_params *p, const char *name, const char *end, size_t width)
+{
+    char full[TX_NAME_MAX];
+    snprintf(full, sizeof full, "%s_%s", name, end);
+    return tx_params_add(p, full, tx_shape2(1, width), (tx_init){TX_INIT_CONSTANT, 0});
+}
+
+tx_normaliser tx_normaliser_add(tx_params *p, tx_params *running, const char *name, size_t width)
+{
+    return (tx_normaliser){tx_batchnorm_add(running, name, width), add_row(p, name, "log_gain", width),
+                           add_row(p, name, "bias", width)};
+}
+
+tx_var tx_normaliser_encode(tx_tape *t, const tx_params *p, tx_params *running, const tx_normaliser *b, tx_var x,
+                            double keep, tx_var *log_det)
+{
+    tx_var log_deviation, log_gain = tx_params_var(p, b->log_gain);
+    tx_var y = keep >= 0 ? tx_batchnorm_train(t, running, &b->b, x, (real)keep, &log_deviation)
+                         : tx_batchnorm_apply(t, running, &b->b, x, &log_deviation);
+    tx_var sum = tx_sum_rows(t, tx_sub(t, log_gain, log_deviation));
+    *log_det = tx_add(t, *log_det, tx_repeat_rows(t, sum, tx_rows(x->v)));
+    return tx_add_row(t, tx_mul_row(t, y, tx_exp(t, log_gain)), tx_params_var(p, b->bias));
+}
+
+tx_var tx_normaliser_decode(tx_tape *t, const tx_params *p, const tx_params *running, const tx_normaliser *b, tx_var y)
+{
+    tx_var centred = tx_add_row(t, y, tx_scale(t, tx_params_var(p, b->bias), -1));
+    tx_var gain = tx_exp(t, tx_scale(t, tx_params_var(p, b->log_gain), -1));
+    return tx_batchnorm_invert(t, running, &b->b, tx_mul_row(t, centred, gain));
 }
 
 void tx_flow_sample(tx_model *m, tx_tape *t, const tx_prior *prior, tx_rng r, uint64_t first, tx_tensor x)

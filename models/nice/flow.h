@@ -22,6 +22,17 @@ void       tx_shuffle_free(tx_shuffle *s);
 /** y[:,j] = x[:,from[j]], or back. */
 tx_var     tx_shuffle_cols(tx_tape *t, const tx_shuffle *s, bool back, tx_var x);
 
+/** Batch normalisation as a layer of a flow (Dinh et al. 2017, section 3.7): y = (x - mean) exp(g) / sqrt(variance + eps) + c,
+ *  log-determinant sum_j g_j - log sqrt(variance_j + eps). */
+typedef struct tx_normaliser { tx_batchnorm b; tx_param log_gain, bias; } tx_normaliser;
+/** NAME_log_gain and NAME_bias, both 0, in p; NAME_mean and NAME_variance in `running`, a net of state. */
+tx_normaliser tx_normaliser_add(tx_params *p, tx_params *running, const char *name, size_t width);
+/** Adds the log-determinant to *log_det [n,1]. keep >= 0: by the batch's statistics, which the running ones follow at this
+ *  rate; else by the running ones. */
+tx_var tx_normaliser_encode(tx_tape *t, const tx_params *p, tx_params *running, const tx_normaliser *b, tx_var x, double keep,
+                            tx_var *log_det);
+tx_var tx_normaliser_decode(tx_tape *t, const tx_params *p, const tx_params *running, const tx_normaliser *b, tx_var y);
+
 /** `sample` of a model that decodes: x = f^-1(z), z from this prior. */
 void       tx_flow_sample(tx_model *m, tx_tape *t, const tx_prior *prior, tx_rng r, uint64_t first, tx_tensor x);
 #endif

@@ -37,6 +37,7 @@ MODELS = {
     "kde": ("real", "centres: kmeans, n_centre: 10"),
     "made": ("binary", "hidden: [7], order: random, masks: 3"),
     "made_mog": ("real", "hidden: [7], components: 2"),
+    "maf": ("real", "hidden: [6], blocks: 2"),
     "mixture": ("binary", "components: 3"),
     "nade": ("binary", "hidden: [6], order: agnostic"),
     "nice": ("real", "couplings: 3, hidden: [6]"),
