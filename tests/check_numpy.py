@@ -243,6 +243,27 @@ def maf(run, x):
     return total - 0.5 * (z**2 + np.log(2 * np.pi)).sum(1)
 
 
+def realnvp(run, x):
+    o, w, act = run.options, run.weights, ACTIVATIONS[run.options["activation"]]
+    z, total = (x - w["flow/shift"]) * np.exp(w["flow/log_scale"]), w["flow/log_scale"].sum()
+    half = [np.arange(0, run.dim, 2), np.arange(1, run.dim, 2)]
+    if o["split"] == "checkerboard":
+        side = int(np.sqrt(run.dim))  # a square image
+        colour = np.add.outer(np.arange(side), np.arange(side)).ravel() % 2
+        half = [np.flatnonzero(colour == c) for c in (0, 1)]
+    for k in range(o["couplings"] if run.dim > 1 else 0):
+        to, layer = half[1 - k % 2], f"coupling{k}"
+        out = run.layers(f"flow/{layer}", z[:, half[k % 2]], act)
+        s = w[f"flow/{layer}_rescale"] * np.tanh(out[:, :len(to)])
+        b, total = z[:, to] * np.exp(s) + out[:, len(to):], total + s.sum(1)
+        if o["batch_norm"]:
+            b, more = normalise(run, layer, b)
+            total = total + more
+        z = z.copy()
+        z[:, to] = b
+    return total - 0.5 * (z**2 + np.log(2 * np.pi)).sum(1)
+
+
 def ica(run, x):
     w = {key.split("/")[1]: value for key, value in run.weights.items()}
     z = (x - w["shift"]) * np.exp(w["log_scale"])
@@ -326,6 +347,7 @@ def vae_observation(run, x, y):
 EXACT = {"independent": independent, "chow_liu": chow_liu, "gaussian": gaussian, "mixture": mixture, "kde": kde,
          "fvbn": fvbn, "nade": nade, "made": made, "made_mog": made_mog, "nice": nice, "flow_gan": nice, "ica": ica}
          "fvbn": fvbn, "nade": nade, "made": made, "made_mog": made_mog, "nice": nice, "ica": ica, "maf": maf}
+         "fvbn": fvbn, "nade": nade, "made": made, "made_mog": made_mog, "nice": nice, "ica": ica, "maf": maf, "realnvp": realnvp}
 BOUND = {"elbo": elbo, "iwae": iwae}
 
 
@@ -730,6 +752,14 @@ def tiny_continuous(random):
                    for name, value in (("mean", (0.1, -0.4)), ("variance", (1.2, 0.8)))}
         weights = {key: 0.4 * value for key, value in drawn(random, **layers).items()}
         yield Run("maf", options, {**weights, **start, **running}, 2)
+        options = {"couplings": 2, "activation": "tanh", "split": "interleaved", "batch_norm": norm}
+        layers = {f"flow__coupling{k}_{name}": shape for k in range(2)
+                  for name, shape in (("w0", (1, 4)), ("b0", (1, 4)), ("w1", (4, 2)), ("b1", (1, 2)),
+                                      ("rescale", (1, 1)), ("log_gain", (1, 1)), ("bias", (1, 1)))}
+        running = {f"running/coupling{k}_{name}": np.array([[value]]) for k in range(2)
+                   for name, value in (("mean", 0.1), ("variance", 1.2))}
+        weights = {key: 0.4 * value for key, value in drawn(random, **layers).items()}
+        yield Run("realnvp", options, {**weights, **start, **running}, 2)
     yield Run("independent", {}, drawn(random, marginals__mean=(1, 2), marginals__log_variance=(1, 2)), 2)
     whitening = np.array([[0.7, 0], [0.4, 1.3]])
     yield Run("gaussian", {}, {**drawn(random, gaussian__mean=(1, 2)), "gaussian/whitening": whitening}, 2)

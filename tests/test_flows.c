@@ -368,6 +368,103 @@ static void maf_refuses(void)
     CHECK_TRUE(m == NULL);
 }
 
+/* ---- realnvp ---- */
+
+typedef struct nvp_case {
+    const char *text;
+    int couplings, layers;
+    double (*act)(double);
+    bool norm, image;
+} nvp_case;
+static const nvp_case nvps[] = {
+    {"{couplings: 3, hidden: [6, 5], batch_norm: false}", 3, 3, relu, false, false},
+    {"{couplings: 2, hidden: [9], activation: tanh}", 2, 2, tanh, true, false},
+    {"{couplings: 4, hidden: [4], batch_norm: false, split: checkerboard}", 4, 2, relu, false, true},
+    {"{couplings: 1, hidden: [], split: checkerboard}", 1, 1, relu, true, true},
+    {"{couplings: 0}", 0, 0, relu, false, false}};
+static const nvp_case *this_nvp;
+
+/* Of an image of 3 x 2 pixels the colours are 0 1 / 1 0 / 0 1. */
+static int half_of(const tx_model *m, size_t j)
+{
+    static const int colour[] = {0, 1, 1, 0, 0, 1};
+    return this_nvp->image ? colour[j / m->space->channel] : (int)(j % 2);
+}
+
+/* The network of coupling k from the coordinates of its half, in their order. */
+static void couple(const tx_model *m, int k, const double z[], double out[])
+{
+    double h[16];
+    size_t n = 0;
+    for (size_t j = 0; j < m->space->dim; j++)
+        if (half_of(m, j) == k % 2) h[n++] = z[j];
+    for (int l = 0; l < this_nvp->layers; l++) {
+        char w_name[16], b_name[16];
+        snprintf(w_name, sizeof w_name, "w%d", l), snprintf(b_name, sizeof b_name, "b%d", l);
+        tx_tensor w = part(m, "coupling", k, w_name), b = part(m, "coupling", k, b_name);
+        for (size_t j = 0; j < tx_cols(w); j++) {
+            out[j] = at(b, 0, j);
+            for (size_t i = 0; i < n; i++) out[j] += h[i] * at(w, i, j);
+        }
+        n = tx_cols(w);
+        for (size_t j = 0; j < n; j++) h[j] = this_nvp->act(out[j]);
+    }
+}
+
+static double nvp_naive(const tx_model *m, const real x[], double z[])
+{
+    size_t d = m->space->dim;
+    double sum = diagonal(m, x, z);
+    for (int k = 0; k < (d > 1 ? this_nvp->couplings : 0); k++) {
+        double out[16], b[D];
+        size_t n = 0, i = 0;
+        couple(m, k, z, out);
+        for (size_t j = 0; j < d; j++) n += half_of(m, j) != k % 2;
+        for (size_t j = 0; j < d; j++) {
+            if (half_of(m, j) == k % 2) continue;
+            double s = at(part(m, "coupling", k, "rescale"), 0, i) * tanh(out[i]);
+            b[i] = z[j] * exp(s) + out[n + i], sum += s, i++;
+        }
+        if (this_nvp->norm) sum += normalise(m, "coupling", k, n, b);
+        for (size_t j = i = 0; j < d; j++)
+            if (half_of(m, j) != k % 2) z[j] = b[i++];
+    }
+    for (size_t j = 0; j < d; j++) sum += standard_logp(z[j]);
+    return sum;
+}
+
+static void nvp_formula(void)
+{
+    static const size_t dims[] = {1, 2, D};
+    for (size_t c = 0; c < TX_LEN(nvps); c++)
+        for (size_t k = 0; k < TX_LEN(dims); k++) {
+            tx_space space = space_of(nvps[c].image ? 6 : dims[k]);
+            if (nvps[c].image) space.height = 3, space.width = 2, space.channel = 1;
+            tx_model *m = model("realnvp", &space, nvps[c].text);
+            shake(m, 0.35);
+            this_nvp = &nvps[c];
+            check_formula(m, nvp_naive);
+            tx_model_free(m);
+        }
+}
+
+static void nvp_start(void)
+{
+    check_start("realnvp", "{hidden: [9]}", 1);
+    check_start("realnvp", "{hidden: [9], batch_norm: false}", 1);
+}
+
+static void nvp_refuses(void)
+{
+    tx_space space = space_of(D);
+    tx_model *m = NULL;
+    CHECK_INT(try_model(&m, "realnvp", &space, "{split: checkerboard}"), TX_ECONFIG);
+    CHECK_HAS(tx_last_error(), "no images");
+    CHECK_INT(try_model(&m, "realnvp", &space, "{hidden: [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]}"), TX_ECONFIG);
+    CHECK_HAS(tx_last_error(), "16 layers");
+    CHECK_TRUE(m == NULL);
+}
+
 /* y (I + N)^-1 against substitution; the rest of the matrix is never read. */
 static void solves(void)
 {
@@ -402,6 +499,9 @@ int main(void)
         {"maf: starts at the data's moments", maf_start},
         {"maf: training normalises by the batch", maf_batches},
         {"maf: what cannot work is refused", maf_refuses},
+        {"realnvp: formula, halves and inverse", nvp_formula},
+        {"realnvp: starts at the data's moments", nvp_start},
+        {"realnvp: what cannot work is refused", nvp_refuses},
     };
     return tx_run_tests("flows", tests, TX_LEN(tests));
 }

@@ -32,6 +32,8 @@ static const start_case cases[] = {
     {"nade", "{hidden: [40, 30], order: agnostic}", false, "v", D, 30, GLOROT, 0},
     {"rbm", "{hidden: 40}", false, "w", D, 40, NORMAL, 0.01},
     {"rbm", "{hidden: 30, init: 0.05}", true, "weights/w", D, 30, NORMAL, 0.05},
+    {"realnvp", "{hidden: [40, 30]}", true, "coupling0_w0", D / 2, 40, HE, 0},
+    {"realnvp", "{hidden: [40, 30], activation: tanh}", true, "coupling5_w1", 40, 30, GLOROT, 0},
     {"vae", "{hidden: [40, 30], latent: 6, activation: relu}", false, "layer_w1", 40, 30, HE, 0},
     {"vae", "{hidden: [40], latent: 6, activation: tanh}", false, "layer_w0", D, 40, GLOROT, 0},
     {"gan", "{discriminator_hidden: [40], generator_init: 0.07}", true, "generator/layer_w0", 0, 0, UNIFORM, 0.07},

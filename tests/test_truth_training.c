@@ -314,6 +314,8 @@ static const entry table[] = {
     {"mixture_1d", "made_mog", "{hidden: [4], components: 4}",
      "{epochs: 12, batch: 500, learning_rate: 0.02, schedule: cosine}", 100000, NULL, "3 components or more hold it",
      MATCHED},
+    {"mixture_1d", "realnvp", "{}", "{epochs: 5, batch: 500, learning_rate: 0.01, schedule: cosine}", 50000,
+     independent_reals, "one coordinate: a normal; its moments, closed form", MATCHED},
     {"mixture_1d", "vae", "{latent: 2, hidden: [64, 64], activation: relu}", SLOW_ADAM("8"), 20000, NULL, BOUND,
      REPORTED},
     {"mixture_1d", "iwae", "{latent: 2, hidden: [64, 64], activation: relu, n_sample: 5}", SLOW_ADAM("8"), 20000, NULL,
@@ -336,6 +338,8 @@ static const entry table[] = {
     {"ring", "made_mog", "{hidden: [64], components: 10}",
      "{epochs: 20, batch: 500, learning_rate: 5e-3, schedule: cosine}", 100000, NULL,
      "x1 has 5 components, x2 given x1 at most 2: units enough for the steps between them", MATCHED},
+    {"ring", "realnvp", "{batch_norm: false, hidden: [64, 64]}",
+     "{epochs: 10, batch: 500, learning_rate: 3e-3, schedule: cosine}", 50000, NULL, BRIDGES, REPORTED},
     {"ring", "vae", "{latent: 2, hidden: [64, 64], activation: relu}", SLOW_ADAM("8"), 20000, NULL, BOUND, REPORTED},
     {"ring", "iwae", "{latent: 2, hidden: [64, 64], activation: relu, n_sample: 5}", SLOW_ADAM("8"), 20000, NULL, BOUND,
      REPORTED},
@@ -357,6 +361,8 @@ static const entry table[] = {
     {"grid", "made_mog", "{hidden: [32], components: 10}",
      "{epochs: 20, batch: 500, learning_rate: 5e-3, schedule: cosine}", 100000, NULL,
      "both coordinates have 5 components and do not depend on each other", MATCHED},
+    {"grid", "realnvp", "{batch_norm: false, hidden: [64, 64]}",
+     "{epochs: 10, batch: 500, learning_rate: 3e-3, schedule: cosine}", 50000, NULL, BRIDGES, REPORTED},
     {"grid", "vae", "{latent: 2, hidden: [64]}", SLOW_ADAM("8"), 20000, NULL, BOUND, REPORTED},
     {"grid", "iwae", "{latent: 2, hidden: [64], n_sample: 5}", SLOW_ADAM("8"), 20000, NULL, BOUND, REPORTED},
     {"grid", "gan", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
@@ -742,6 +748,9 @@ static void test_curved(void)
     static const entry holds[] = {
         {"curved", "maf", "{blocks: 1, hidden: [32, 32], batch_norm: false}", train, 50000, NULL, UNITS, MATCHED},
         {"curved", "maf", "{blocks: 3, hidden: [32, 32]}", train, 50000, NULL, UNITS, MATCHED},
+        {"curved", "realnvp", "{couplings: 1, hidden: [32, 32], batch_norm: false}", train, 50000, NULL, UNITS,
+         MATCHED},
+        {"curved", "realnvp", "{couplings: 3, hidden: [32, 32]}", train, 50000, NULL, UNITS, MATCHED},
     };
     entry shifts = holds[0];
     result r;

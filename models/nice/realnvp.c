@@ -20,6 +20,7 @@ typedef struct nvp {
     tx_param r[MAX_COUPLINGS];
     tx_normaliser norm[MAX_COUPLINGS];
     tx_shuffle halves; /* one half's columns, then the other's */
+    size_t first;      /* columns of the one */
 } nvp;
 
 static const tx_option options[] = {
@@ -68,24 +69,22 @@ static bool second_half(const tx_model *m, size_t j)
     return (pixel / x->width + pixel % x->width) % 2;
 }
 
-/* Returns the columns of the first half. */
-static size_t split(const tx_model *m, tx_shuffle *halves)
+static void split(const tx_model *m, nvp *s)
 {
-    size_t d = m->space->dim, n = 0, first = 0;
+    size_t d = m->space->dim, n = 0;
     uint32_t *from = tx_alloc(d, sizeof *from);
     for (int half = 0; half < 2; half++)
         for (size_t j = 0; j < d; j++)
-            if (second_half(m, j) == (half == 1)) from[n++] = (uint32_t)j, first += half == 0;
-    *halves = tx_shuffle_new(d, from);
-    return first;
+            if (second_half(m, j) == (half == 1)) from[n++] = (uint32_t)j, s->first += half == 0;
+    s->halves = tx_shuffle_new(d, from);
 }
 
 static void build(tx_model *m)
 {
     const nvp_config *c = m->config;
     nvp *s = m->state;
-    size_t d = m->space->dim, size[2];
-    size[0] = split(m, &s->halves), size[1] = d - size[0];
+    size_t d = m->space->dim;
+    split(m, s);
     m->n_net = normalises(m) ? 2 : 1;
     m->net[0] = tx_params_new("flow");
     if (normalises(m)) m->net[1] = tx_params_new_state("running");
@@ -94,7 +93,7 @@ static void build(tx_model *m)
         char name[TX_NAME_MAX], rescale[TX_NAME_MAX];
         snprintf(name, sizeof name, "coupling%d", k);
         snprintf(rescale, sizeof rescale, "coupling%d_rescale", k);
-        size_t in = size[k % 2], out = d - in;
+        size_t in = k % 2 ? d - s->first : s->first, out = d - in;
         s->net[k] = tx_mlp_add(m->net[0], name, in, &c->hidden, 2 * out, tx_act_of_choice(c->activation), TX_LINEAR);
         s->r[k] = tx_params_add(m->net[0], rescale, tx_shape2(1, out), (tx_init){TX_INIT_CONSTANT, 1});
         if (normalises(m)) s->norm[k] = tx_normaliser_add(m->net[0], m->net[1], name, out);
@@ -132,10 +131,9 @@ static void coupling(tx_model *m, tx_tape *t, int k, tx_var from, tx_var *log_sc
 static void take_apart(tx_model *m, tx_tape *t, tx_var x, tx_var half[2])
 {
     const nvp *s = m->state;
-    size_t d = m->space->dim, first = s->net[0].n ? tx_rows(tx_params_value(m->net[0], s->net[0].w[0])) : d;
     x = tx_shuffle_cols(t, &s->halves, false, x);
-    half[0] = tx_slice_cols(t, x, 0, first);
-    half[1] = tx_slice_cols(t, x, first, d);
+    half[0] = tx_slice_cols(t, x, 0, s->first);
+    half[1] = tx_slice_cols(t, x, s->first, m->space->dim);
 }
 
 static tx_var put_together(tx_model *m, tx_tape *t, tx_var const half[2])

@@ -42,6 +42,7 @@ MODELS = {
     "nade": ("binary", "hidden: [6], order: agnostic"),
     "nice": ("real", "couplings: 3, hidden: [6]"),
     "rbm": ("binary", "hidden: 5, algorithm: pcd, chains: 10, sample_steps: 20"),
+    "realnvp": ("real", "hidden: [6], couplings: 2"),
     "vae": ("binary", "latent: 2, hidden: [6]"),
 }
 CLOSED_FORM = {"chow_liu", "gaussian", "independent", "kde"}
