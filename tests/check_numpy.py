@@ -345,9 +345,8 @@ def vae_observation(run, x, y):
 
 
 EXACT = {"independent": independent, "chow_liu": chow_liu, "gaussian": gaussian, "mixture": mixture, "kde": kde,
-         "fvbn": fvbn, "nade": nade, "made": made, "made_mog": made_mog, "nice": nice, "flow_gan": nice, "ica": ica}
-         "fvbn": fvbn, "nade": nade, "made": made, "made_mog": made_mog, "nice": nice, "ica": ica, "maf": maf}
-         "fvbn": fvbn, "nade": nade, "made": made, "made_mog": made_mog, "nice": nice, "ica": ica, "maf": maf, "realnvp": realnvp}
+         "fvbn": fvbn, "nade": nade, "made": made, "made_mog": made_mog, "nice": nice, "flow_gan": nice, "ica": ica, "maf": maf,
+         "realnvp": realnvp}
 BOUND = {"elbo": elbo, "iwae": iwae}
 
 
