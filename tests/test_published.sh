@@ -43,7 +43,7 @@ assert made == [n for n in names if n in made], "order of the rows, or a row tha
 of = {r["row"]: r for r in rows}
 for t, n in zip(table, made):
     assert t["published"] == of[n]["published"].replace("-", "", of[n]["published"] == "-"), n
-    assert float(t["value"]) and float(t["std_error"]) > 0 and int(t["n"]) > 0 and t["kind"] in ("exact", "lower_bound", "estimate"), n
+    assert float(t["value"]) and float(t["std_error"]) > 0 and int(t["n"]) > 0 and t["kind"] in ("exact", "lower_bound", "upper_bound", "estimate"), n
 P
 }
 judge "rows and table" check_rows

@@ -28,6 +28,7 @@ GOAL_TWO = {
     ("nade-500", "train"): 10,
     ("nade-500", "sample"): 7,
     ("fvbn-logistic", "train"): 2.5,
+    ("rbm-500-cd1", "train"): 2.5,
 }
 GOAL_ONE = {
     ("vae-500-20", "train"): 1.3,

@@ -221,7 +221,24 @@ def fvbn(data):
     yield "fvbn-logistic", "train", 100, stepper(optimiser, loss)
 
 
-MODELS = (vae, gan, nice, made, nade, fvbn)
+def rbm(data):
+    w, b, c = 0.01 * torch.randn(DIM, 500), torch.zeros(DIM), torch.zeros(500)
+    batch = Batches(data, 100)
+
+    @torch.no_grad()
+    def step():
+        v = batch()
+        p = torch.sigmoid(v @ w + c)
+        v2 = torch.bernoulli(torch.sigmoid(torch.bernoulli(p) @ w.t() + b))
+        p2 = torch.sigmoid(v2 @ w + c)
+        w.add_(v.t() @ p - v2.t() @ p2, alpha=1e-4)
+        b.add_((v - v2).mean(0), alpha=1e-2)
+        c.add_((p - p2).mean(0), alpha=1e-2)
+
+    yield "rbm-500-cd1", "train", 100, step
+
+
+MODELS = (vae, gan, nice, made, nade, fvbn, rbm)
 SECONDS = {
     ("nice-4x5x1000", "train"): 6,
     ("made-500", "sample"): 3,

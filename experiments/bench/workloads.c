@@ -13,6 +13,7 @@ static const char hidden_500[] = "{hidden: [500]}";
 static const char decoder[] = "{latent: 50, hidden: [200, 200], activation: tanh}";
 static const char small_gan[] = "{latent: 2, generator_hidden: [50], discriminator_hidden: [1]}";
 static const char adam[] = "{optimizer: adam, learning_rate: 1e-3}";
+static const char sgd[] = "{optimizer: sgd, learning_rate: 1e-2}";
 static const char gan_adam[] = "{optimizer: adam, learning_rate: 2e-4, beta1: 0.5}";
 
 const tx_workload tx_workloads[] = {
@@ -164,6 +165,16 @@ const tx_workload tx_workloads[] = {
      .batch = 100,
      .seconds = 4,
      .pass = {{{784, 784}, 0.5, 0.5, 0, 0}}},
+    /* Up from the data, down, up again; and the statistics of data and reconstructions. */
+    {.name = "rbm-500-cd1",
+     .phase = &tx_bench_train,
+     .model = "rbm",
+     .options = "{hidden: 500}",
+     .settings = sgd,
+     .data = &tx_bench_binary,
+     .batch = 100,
+     .seconds = 4,
+     .pass = {{{784, 500}, 3, 2, 0, 0}}},
     /* A row is a kernel: drawn, and its distance to each of 10,000 examples. */
     {.name = "parzen-10000",
      .phase = &tx_bench_estimate,
