@@ -371,7 +371,26 @@ def rbm_log_z(run):
     return log_sum_exp((h @ c.T)[:, 0] + (a * b / sigma + 0.5 * a**2).sum(1), 0) + np.log(np.sqrt(2 * np.pi) * sigma).sum()
 
 
-UNNORMALISED = {"rbm": (rbm, rbm_log_z)}
+def dbm(run, x):
+    """The variational term, after a fixed number of updates of the means."""
+    w1, w2 = run.weights["weights/w1"], run.weights["weights/w2"]
+    b, c1, c2 = (run.weights[f"biases/{k}"] for k in ("b", "c1", "c2"))
+    up = x @ w1 + c1
+    a1 = 2 * up
+    for _ in range(run.options["mean_field_steps"]):
+        a1 = up + sigmoid(sigmoid(a1) @ w2 + c2) @ w2.T
+    mu1 = sigmoid(a1)
+    return (x @ b.T)[:, 0] + (mu1 * (up - a1) + softplus(a1)).sum(1) + softplus(mu1 @ w2 + c2).sum(1)
+
+
+def dbm_log_z(run):
+    w1, w2 = run.weights["weights/w1"], run.weights["weights/w2"]
+    b, c1, c2 = (run.weights[f"biases/{k}"] for k in ("b", "c1", "c2"))
+    h = np.array(list(itertools.product((0, 1), repeat=w1.shape[1])), float)
+    return log_sum_exp((h @ c1.T)[:, 0] + softplus(h @ w1.T + b).sum(1) + softplus(h @ w2 + c2).sum(1), 0)
+
+
+UNNORMALISED = {"rbm": (rbm, rbm_log_z), "dbm": (dbm, dbm_log_z)}
 LATENT = {"vae", "iwae", "gan", "gsn"}  # models without a density of their own; a generator has one with noise laid over it
 
 

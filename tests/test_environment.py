@@ -23,6 +23,7 @@ evaluate: {estimators: [exact, elbo], n_sample: 4}
 """
 # Layers that are cut into tiles, and so are worth a second thread.
 WIDE = {
+    "dbm": "hidden: [200, 100], sample_steps: 20",
     "gan": "latent: 10, generator_hidden: [200], discriminator_hidden: [200]",
     "iwae": "latent: 5, hidden: [200], n_sample: 5",
     "kde": "",

@@ -30,6 +30,8 @@ static const start_case cases[] = {
     {"nade", "{hidden: [40, 30], order: agnostic}", false, "w", 2 * D, 40, HE, 0},
     {"nade", "{hidden: [40, 30], order: agnostic}", false, "w1", 40, 30, HE, 0},
     {"nade", "{hidden: [40, 30], order: agnostic}", false, "v", D, 30, GLOROT, 0},
+    {"dbm", "{hidden: [40, 30]}", false, "w1", D, 40, NORMAL, 0.01},
+    {"dbm", "{hidden: [40, 30], init: 0.1}", false, "w2", 40, 30, NORMAL, 0.1},
     {"rbm", "{hidden: 40}", false, "w", D, 40, NORMAL, 0.01},
     {"rbm", "{hidden: 30, init: 0.05}", true, "weights/w", D, 30, NORMAL, 0.05},
     {"realnvp", "{hidden: [40, 30]}", true, "coupling0_w0", D / 2, 40, HE, 0},

@@ -383,6 +383,7 @@ static const entry table[] = {
     {"bars", "iwae", "{latent: 8, hidden: [64], n_sample: 5}", SLOW_ADAM("8"), 20000, NULL, BOUND, REPORTED},
     {"bars", "gan", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
     {"bars", "rbm", "{}", "{}", 0, NULL, NO_Z, NONE},
+    {"bars", "dbm", "{}", "{}", 0, NULL, NO_Z, NONE},
     {"bars", "gsn", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
     {"bernoulli_mixture", "independent", "{}", "{}", 200000, independent_bits, MARGINALS, MATCHED},
     {"bernoulli_mixture", "chow_liu", "{}", "{}", 200000, tree_bits, TREE, MATCHED},
@@ -400,6 +401,7 @@ static const entry table[] = {
      REPORTED},
     {"bernoulli_mixture", "gan", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
     {"bernoulli_mixture", "rbm", "{}", "{}", 0, NULL, NO_Z, NONE},
+    {"bernoulli_mixture", "dbm", "{}", "{}", 0, NULL, NO_Z, NONE},
     {"bernoulli_mixture", "gsn", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
 };
 

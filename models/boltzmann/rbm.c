@@ -176,16 +176,6 @@ static void scale_rows(const tx_model *m, tx_tape *t, real sign, size_t n, const
     tx_mat_mul_row(n, d, from, scale, to);
 }
 
-static double squared_error(tx_tape *t, size_t n, const real *a, const real *b)
-{
-    tx_mark mark = tx_arena_mark(tx_tape_arena(t));
-    real *e = take(t, n);
-    tx_vec_sub(n, a, b, e);
-    double sum = tx_vec_dot(n, e, e);
-    tx_arena_release(tx_tape_arena(t), mark);
-    return sum;
-}
-
 /* ---- training ---- */
 
 /* Both phases below one another: rows 0 .. n-1 are the batch, the others the chains. */
@@ -207,7 +197,7 @@ static void negative_phase(tx_model *m, tx_step *s, int k, size_t from, phases *
         tx_rng r = tx_rng_fold(s->rng, (uint64_t)i);
         draw_hidden(m, tx_rng_named(r, "hidden"), 0, q->m, i ? p : start, unit);
         visible_means(m, q->m, unit, q->rest, y);
-        if (i == 0 && from == 0) q->reconstruction = squared_error(s->tape, q->m * d, y, q->y) / (double)q->m;
+        if (i == 0 && from == 0) q->reconstruction = tx_squared_error(s->tape, q->m * d, y, q->y) / (double)q->m;
         draw_visible(m, tx_rng_named(r, "visible"), 0, q->m, y, y);
         hidden_means(m, q->m, y, p);
     }
@@ -271,7 +261,8 @@ static void log_unnormalised_rows(const tx_model *m, tx_tape *t, const real *res
     tx_mat_sum_rows(n, h, a, sum);
     for (size_t i = 0; i < n; i++) {
         const real *row = y + i * d;
-        value[i] = (double)sum[i] + (s->real_valued ? -0.5 * squared_error(t, d, row, rest) : tx_vec_dot(d, row, rest));
+        value[i] = (double)sum[i] +
+                   (s->real_valued ? -0.5 * tx_squared_error(t, d, row, rest) : tx_vec_dot(d, row, rest));
     }
     tx_arena_release(tx_tape_arena(t), mark);
 }
@@ -508,7 +499,7 @@ static void anneal(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, double fro
     real *a = take(t, n * h), *unit = take(t, n * h), *scratch = take(t, d);
     double *gain = tx_arena_alloc(tx_tape_arena(t), n * sizeof *gain);
     tx_dense_forward(n, d, h, state.x, weights(m), bias_h(m), TX_LINEAR, a);
-    tx_softplus_gain(t, n, h, a, from, to, gain);
+    tx_softplus_gain(t, n, h, a, NULL, from, to, gain);
     for (size_t i = 0; i < n; i++) w[i] += gain[i] + (to - from) * own_less_base(m, &q, state.x + i * d, scratch);
     if (!move) return;
     tx_vec_affine(n * h, (real)to, a, 0, a);

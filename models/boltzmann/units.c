@@ -74,16 +74,32 @@ double tx_sum_states(tx_tape *t, size_t units, void (*weight_of)(void *ctx, size
 
 /* ---- summed out units ---- */
 
-void tx_softplus_gain(tx_tape *t, size_t n, size_t h, const real *a, double from, double to, double gain[])
+static void softplus_at(size_t n, size_t h, const real *a, const real *offset, double beta, real *y)
+{
+    tx_vec_affine(n * h, (real)beta, a, 0, y);
+    if (offset) tx_mat_add_row(n, h, y, offset, y);
+    tx_vec_act(TX_SOFTPLUS, n * h, y, y);
+}
+
+void tx_softplus_gain(tx_tape *t, size_t n, size_t h, const real *a, const real *offset, double from, double to,
+                      double gain[])
 {
     tx_mark mark = tx_arena_mark(tx_tape_arena(t));
     real *high = take(t, n * h), *low = take(t, n * h), *sum = take(t, n);
-    tx_vec_affine(n * h, (real)to, a, 0, high);
-    tx_vec_affine(n * h, (real)from, a, 0, low);
-    tx_vec_act(TX_SOFTPLUS, n * h, high, high);
-    tx_vec_act(TX_SOFTPLUS, n * h, low, low);
+    softplus_at(n, h, a, offset, to, high);
+    softplus_at(n, h, a, offset, from, low);
     tx_vec_sub(n * h, high, low, high);
     tx_mat_sum_rows(n, h, high, sum);
     for (size_t i = 0; i < n; i++) gain[i] = (double)sum[i];
     tx_arena_release(tx_tape_arena(t), mark);
+}
+
+double tx_squared_error(tx_tape *t, size_t n, const real *a, const real *b)
+{
+    tx_mark mark = tx_arena_mark(tx_tape_arena(t));
+    real *e = take(t, n);
+    tx_vec_sub(n, a, b, e);
+    double sum = tx_vec_dot(n, e, e);
+    tx_arena_release(tx_tape_arena(t), mark);
+    return sum;
 }

@@ -49,7 +49,7 @@ TESTS = [
     ("models/fvbn/", f"fvbn start gradients ensemble contract:fvbn,made,nade:{BITS},threads"),
     (r"models/nice/(ica|maf|realnvp)", r"flows start gradients contract:\1:integrals," + BITS),
     (r"models/nice/flow", f"flows start gradients contract:ica,maf,realnvp:integrals,{BITS}"),
-    ("models/boltzmann/", f"boltzmann start contract:rbm:{BITS}"),
+    ("models/boltzmann/", f"boltzmann start contract:rbm,dbm:{BITS}"),
     (r"models/(\w+)/", r"zoo start gradients contract:\1:integrals," + BITS),
     ("", "zoo contract:gaussian"),
 ]

@@ -26,6 +26,7 @@ SMALL = {
 }
 MODELS = {
     "chow_liu": ("binary", ""),
+    "dbm": ("binary", "hidden: [5, 4], chains: 10, sample_steps: 20"),
     "fvbn": ("binary", ""),
     "flow_gan": ("real", "couplings: 2, hidden: [6], discriminator_hidden: [5], discriminator_steps: 2"),
     "gan": ("real", "latent: 3, generator_hidden: [5], discriminator_hidden: [6], keep_hidden: 0.5"),
