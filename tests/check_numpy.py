@@ -34,6 +34,7 @@ class Run:
     def __init__(self, model, options, weights, dim, view="raw", view_options=None):
         self.model, self.options, self.weights, self.dim = model, options, weights, dim
         self.view, self.view_options, self.measure = view, view_options or {}, "counting"
+        self.levels, self.image = 2, None  # height and width, where rows are images
 
     @classmethod
     def read(cls, file):
@@ -48,6 +49,8 @@ class Run:
         run = cls(text(file, "model"), config["model"], weights, dim, text(file, "view"), config["dataset"])
         run.tolerance = 1e-9 if exact else 1e-5
         run.measure, run.levels = text(file, "measure"), int(file.attrs["levels"])
+        if "image" in file["samples"]:
+            run.image = file["samples/image"].shape[1:3]
         return run
 
     def layers(self, prefix, x, activation, last=lambda a: a):
@@ -200,6 +203,61 @@ def nade(run, x):
     return total
 
 
+def convolution(x, w, b, rows, columns):
+    """x [n,height,width,in] at the rows and columns (offsets) that the taps of w [taps in, out] see, zeros around it."""
+    n, height, width, _ = x.shape
+    padded = np.pad(x, ((0, 0), (-rows[0], 0), (-min(columns), max(*columns, 0)), (0, 0)))
+    at = [padded[:, a - rows[0]:a - rows[0] + height, c - min(columns):c - min(columns) + width]
+          for a in rows for c in columns]
+    return np.concatenate(at, 3) @ w + b
+
+
+def gated(run, x, first, reach, dilations, shape):
+    """Two stacks of gated convolutions (van den Oord et al. 2016c), the vertical one where there are several rows."""
+    w = {key.split("/")[1]: value for key, value in run.weights.items()}
+    own, total, above, f = [0], 0, None, w["left0_w"].shape[1]
+
+    def conv(name, h, rows=own, columns=own):
+        return convolution(h, w[name + "_w"], w.get(name + "_b", 0), rows, columns)
+
+    def gate(a):
+        return np.tanh(a[..., :f]) * sigmoid(a[..., f:])
+
+    v = (2 * x / (run.levels - 1) - 1).reshape(len(x), *shape, 1)
+    if shape[0] > 1:
+        above = conv("above0", v, range(-first, 0), range(-first, first + 1))
+    h = conv("left0", v, own, range(-first, 0))
+    if "position" in w:
+        h = h + w["position"].reshape(*shape, f)
+    for k, d in enumerate(dilations, 1):
+        a = conv(f"left{k}", h, own, range(-reach * d, 1, d))
+        if above is not None:
+            a_above = conv(f"above{k}", above, range(-reach, 1), range(-reach, reach + 1))
+            a, above = a + conv(f"link{k}", a_above), gate(a_above)
+        z = gate(a)
+        if f"skip{k}_w" in w:
+            total = total + conv(f"skip{k}", z)
+        if f"out{k}_w" in w:
+            h = h + conv(f"out{k}", z)
+    top = np.maximum(h if "skip1_w" not in w else total, 0)
+    logit = conv("last", np.maximum(conv("hidden", top), 0)).reshape(len(x), run.dim, -1)
+    if logit.shape[2] == 1:
+        return bernoulli(x, logit[:, :, 0])
+    picked = np.take_along_axis(logit, x.astype(int)[:, :, None], 2)[:, :, 0]
+    return (picked - log_sum_exp(logit, 2)).sum(1)
+
+
+def pixelcnn(run, x):
+    o = run.options
+    return gated(run, x, o["first_kernel"] // 2, o["kernel"] // 2, [1] * o["layers"], run.image or (1, run.dim))
+
+
+def wavenet(run, x):
+    o = run.options
+    dilations = [2**k for k in range(o["layers"])] * o["blocks"]
+    return gated(run, x, o["kernel"], o["kernel"] - 1, dilations, (1, run.dim))
+
+
 def nice(run, x):
     act = ACTIVATIONS[run.options["activation"]]
     half = [x[:, 0::2], x[:, 1::2]]
@@ -345,7 +403,8 @@ def vae_observation(run, x, y):
 
 
 EXACT = {"independent": independent, "chow_liu": chow_liu, "gaussian": gaussian, "mixture": mixture, "kde": kde,
-         "fvbn": fvbn, "nade": nade, "made": made, "made_mog": made_mog, "nice": nice, "flow_gan": nice, "ica": ica, "maf": maf,
+         "fvbn": fvbn, "nade": nade, "made": made, "made_mog": made_mog, "pixelcnn": pixelcnn, "wavenet": wavenet,
+         "nice": nice, "flow_gan": nice, "ica": ica, "maf": maf,
          "realnvp": realnvp}
 BOUND = {"elbo": elbo, "iwae": iwae}
 
@@ -742,6 +801,21 @@ def tiny_discrete(random):
     yield Run("nade", {"order": "fixed", "hidden": [7]}, drawn(random, net__w=(d, 7), **nade_net), d), 2
     both = {**drawn(random, net__w=(2 * d, 7), net__w1=(7, 7), net__b1=(1, 7), **nade_net), **order}
     yield Run("nade", {"order": "agnostic", "hidden": [7, 7]}, both, d), 2
+    random = np.random.default_rng(11)
+    top = {"net__hidden_w": (3, 4), "net__hidden_b": (1, 4), "net__last_b": (1, 1)}
+    stacks = {"net__above0_w": (3, 3), "net__above0_b": (1, 3), "net__left0_w": (1, 3), "net__left0_b": (1, 3),
+              "net__above1_w": (18, 6), "net__above1_b": (1, 6), "net__link1_w": (6, 6), "net__left1_w": (6, 6),
+              "net__left1_b": (1, 6), "net__out1_w": (3, 3), "net__out1_b": (1, 3), "net__position": (1, 18)}
+    run = Run("pixelcnn", {"first_kernel": 3, "kernel": 3, "layers": 1}, drawn(random, **stacks, **top, net__last_w=(4, 1)), d)
+    run.image = 2, 3
+    yield run, 2
+    wave = {"net__left0_w": (2, 2), "net__left0_b": (1, 2), "net__left1_w": (4, 4), "net__left1_b": (1, 4),
+            "net__out1_w": (2, 2), "net__out1_b": (1, 2), "net__skip1_w": (2, 3), "net__skip1_b": (1, 3),
+            "net__left2_w": (4, 4), "net__left2_b": (1, 4), "net__skip2_w": (2, 3), "net__skip2_b": (1, 3)}
+    top["net__last_b"] = 1, 3
+    run = Run("wavenet", {"kernel": 2, "layers": 2, "blocks": 1}, drawn(random, **wave, **top, net__last_w=(4, 3)), 4)
+    run.levels = 3
+    yield run, 3
 
 
 def tiny_continuous(random):

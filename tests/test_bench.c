@@ -31,6 +31,11 @@ static const struct {
     {"nade-500", "sample", 2 * (0.13 * 392000 + 392000), 785284},
     {"fvbn-logistic", "train", 2 * 784 * 784, 615440},
     {"rbm-500-cd1", "train", 5 * 2 * 784 * 500, 393284},
+    /* a pixel: 6 taps of 32 channels above to 64, 64 to 64, 2 taps of 32 to the left to 64, 32 to 32; 24 taps to 32; 32
+       to 64 to 1 */
+    {"pixelcnn-7x32", "train", 3 * 2 * 784 * (7 * (12288 + 4096 + 4096 + 1024) + 768 + 2048 + 64) - 2 * 784 * 768,
+     154657},
+    {"pixelcnn-7x32", "sample", 2 * 784 * (7 * (12288 + 4096 + 4096 + 1024) + 768 + 2048 + 64), 154657},
     {"parzen-10000", "evaluate", 2 * (100 + 39200 + 7840000), 0},
     {"iwae-50", "evaluate", 2 * (10000 + 40000 + 156800 + (156800 + 40000 + 20000) / 50.0), 0},
     {"ais-1000", "evaluate", 2 * 2 * (10000 + 40000 + 156800), 0},
@@ -70,6 +75,9 @@ static void test_parameters(void)
         tx_space space = {.measure = reals ? TX_LEBESGUE : TX_COUNTING,
                           .levels = reals ? 0 : 2,
                           .dim = DIM,
+                          .height = 28,
+                          .width = 28,
+                          .channel = 1,
                           .lower = 0,
                           .upper = 1,
                           .mean = mean,
@@ -104,6 +112,7 @@ static tx_workload smaller(const tx_workload *w, tx_bench_data *data)
     s.data = data, s.batch = 17;
     if (strcmp(w->name, "nice-4x5x1000") == 0) s.options = "{couplings: 4, hidden: [9, 8]}";
     if (strcmp(w->name, "gan-1200") == 0) s.options = "{generator_hidden: [9], discriminator_hidden: [8]}";
+    if (strcmp(w->name, "pixelcnn-7x32") == 0) s.options = "{features: 3, layers: 2, hidden: 4}";
     for (size_t i = 0; i < TX_LEN(few); i++)
         if (w->estimator && strcmp(w->estimator, few[i].estimator) == 0) s.settings = few[i].settings;
     return s;

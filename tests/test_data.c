@@ -1144,6 +1144,39 @@ static void test_known_binary(void)
     tx_dataset_close(&b);
 }
 
+/** The last step of a signal: ratios of its probabilities are those of a normal around 0.5 and 0.45 of what it follows.
+ */
+static void test_known_signal(void)
+{
+    enum { T = 32 };
+    tx_dataset d = builtin("echo", 100), few = builtin("echo", 50);
+    const size_t n = d.split[TX_TEST].n;
+    real x[T];
+    double sum = 0, square = 0;
+    CHECK_INT(d.dim, T);
+    CHECK_INT(d.levels, 8);
+    CHECK_TRUE(memcmp(d.split[TX_TRAIN].level, few.split[TX_TRAIN].level, 50 * T) == 0);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t t = 0; t < T; t++) x[t] = d.split[TX_TEST].level[i * T + t];
+        const double s = -d.known->log_prob(&d, x), m = 0.5 * ((double)x[30] - 3.5) + 0.45 * ((double)x[19] - 3.5);
+        sum += s, square += s * s;
+        for (int k = 0; i < 20 && k < 8; k++) {
+            x[T - 1] = 2;
+            const double base = d.known->log_prob(&d, x) + (-1.5 - m) * (-1.5 - m) / 1.28;
+            x[T - 1] = (real)k;
+            CHECK_NEAR(d.known->log_prob(&d, x) + (k - 3.5 - m) * (k - 3.5 - m) / 1.28, base, 1e-12);
+        }
+    }
+    const double mean = sum / (double)n, error = sqrt((square / (double)n - mean * mean) / (double)n);
+    CHECK_TRUE(d.known->entropy_error > 0 && d.known->entropy_error < 0.02);
+    CHECK_NEAR(mean, d.known->entropy, 5 * hypot(error, d.known->entropy_error));
+    x[3] = 8;
+    CHECK_TRUE(d.known->log_prob(&d, x) == -INFINITY);
+    x[3] = (real)2.385;
+    CHECK_TRUE(d.known->log_prob(&d, x) == -INFINITY);
+    tx_dataset_close(&d), tx_dataset_close(&few);
+}
+
 /* Published sets, where they are installed. */
 static bool present(tx_dataset *d, const char *name, int n)
 {
@@ -1258,6 +1291,7 @@ int main(void)
         {"known: mixture", test_known_mixture},
         {"known: modes", test_known_modes},
         {"known: binary", test_known_binary},
+        {"known: signal", test_known_signal},
         {"published rows of another width", test_published_of_another_width},
         {"published sets", test_published},
         {"published binarisation", test_published_binarisation},

@@ -59,6 +59,11 @@ static const start_case cases[] = {
     {"nice", "{hidden: [40, 30], init: uniform}", true, "coupling0_w1", 40, 30, UNIFORM, 0.01},
     {"nice", "{hidden: [40, 30], init: uniform}", true, "coupling3_w2", 30, D / 2, UNIFORM, 0.01},
     {"nice", "{hidden: [40, 30]}", true, "coupling1_w1", 40, 30, HE, 0},
+    {"pixelcnn", "{features: 20, layers: 2, hidden: 30}", false, "left1_w", 40, 40, GLOROT, 0},
+    {"pixelcnn", "{features: 20, layers: 2, hidden: 30}", false, "hidden_w", 20, 30, HE, 0},
+    {"wavenet", "{features: 20, skip: 25, hidden: 30, position: true}", false, "position", 1, 20 * D, NORMAL, 0.1},
+    {"wavenet", "{features: 20, skip: 25, hidden: 30}", false, "skip3_w", 20, 25, GLOROT, 0},
+    {"wavenet", "{features: 20, skip: 25, hidden: 30}", false, "last_w", 30, 1, GLOROT, 0},
 };
 
 static double mean[D], deviation[D];

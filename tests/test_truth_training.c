@@ -9,7 +9,7 @@
 #include "common/model/train.h"
 #include "tests/support/check.h"
 
-enum { N_VALID = 10000, N_TEST = 100000, MAX_BITS = 16 };
+enum { N_VALID = 10000, N_TEST = 100000, MAX_BITS = 32 };
 static const double TOLERANCE = 0.05;
 
 /* ---- attainable gaps ---- */
@@ -291,6 +291,7 @@ typedef struct entry {
 #define UNITS             "units enough for every conditional"
 #define TREE              "best tree, by the mutual informations of the enumerated pairs"
 #define KERNELS           "no finite number of kernels of one width holds it: what the rows and the width leave"
+#define SHARED            "variables without a neighbourhood, of which one kernel learns slowly: what the epochs leave"
 #define NO_DENSITY        "samples only: no likelihood to compare"
 #define NO_Z              "no log Z of its own to select by: against brute force in test_boltzmann"
 #define SLOW_ADAM(epochs) "{epochs: " epochs ", batch: 250, learning_rate: 2e-3, schedule: cosine}"
@@ -385,6 +386,10 @@ static const entry table[] = {
     {"bars", "rbm", "{}", "{}", 0, NULL, NO_Z, NONE},
     {"bars", "dbm", "{}", "{}", 0, NULL, NO_Z, NONE},
     {"bars", "gsn", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
+    {"bars", "pixelcnn", "{features: 8, layers: 1, first_kernel: 7, hidden: 16}",
+     "{epochs: 2, batch: 50, learning_rate: 0.02, schedule: cosine}", 20000, NULL, UNITS, MATCHED},
+    {"bars", "wavenet", "{features: 8, skip: 8, layers: 3, kernel: 3, hidden: 16, position: true}",
+     "{epochs: 2, batch: 50, learning_rate: 0.02, schedule: cosine}", 20000, NULL, UNITS, MATCHED},
     {"bernoulli_mixture", "independent", "{}", "{}", 200000, independent_bits, MARGINALS, MATCHED},
     {"bernoulli_mixture", "chow_liu", "{}", "{}", 200000, tree_bits, TREE, MATCHED},
     {"bernoulli_mixture", "mixture", "{components: 10}", "{epochs: 60, valid_every: 10}", 50000, NULL,
@@ -403,6 +408,18 @@ static const entry table[] = {
     {"bernoulli_mixture", "rbm", "{}", "{}", 0, NULL, NO_Z, NONE},
     {"bernoulli_mixture", "dbm", "{}", "{}", 0, NULL, NO_Z, NONE},
     {"bernoulli_mixture", "gsn", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
+    {"bernoulli_mixture", "pixelcnn",
+     "{features: 8, layers: 1, first_kernel: 15, kernel: 15, hidden: 32, position: true}",
+     "{epochs: 2, batch: 100, learning_rate: 0.01, schedule: cosine}", 50000, NULL, SHARED, REPORTED},
+    {"bernoulli_mixture", "wavenet", "{features: 8, skip: 16, layers: 3, kernel: 3, hidden: 32, position: true}",
+     "{epochs: 2, batch: 100, learning_rate: 0.01, schedule: cosine}", 50000, NULL, SHARED, REPORTED},
+    {"echo", "independent", "{}", "{}", 100000, NULL, "marginals without a closed form", REPORTED},
+    {"echo", "gan", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
+    {"echo", "gsn", "{}", "{}", 0, NULL, NO_DENSITY, NONE},
+    {"echo", "pixelcnn", "{features: 8, layers: 2, first_kernel: 15, kernel: 7, hidden: 16}",
+     "{epochs: 1, batch: 50, learning_rate: 0.01, schedule: cosine}", 20000, NULL, UNITS, REPORTED},
+    {"echo", "wavenet", "{features: 6, skip: 8, layers: 4, hidden: 16}",
+     "{epochs: 1, batch: 50, learning_rate: 0.01, schedule: cosine}", 35000, NULL, UNITS, MATCHED},
 };
 
 /* ---- training and measuring, as `taxon run` does ---- */
@@ -728,6 +745,24 @@ static void test_grid(void) { test_set("grid"); }
 static void test_bars(void) { test_set("bars"); }
 static void test_bernoulli_mixture(void) { test_set("bernoulli_mixture"); }
 
+/** A net that does not look as far back as the echo misses it. */
+static void test_echo(void)
+{
+    static const entry deaf = {"echo",
+                               "wavenet",
+                               "{features: 6, skip: 8, layers: 2, hidden: 8}",
+                               "{epochs: 1, batch: 50, learning_rate: 0.01, schedule: cosine}",
+                               10000,
+                               NULL,
+                               UNITS,
+                               REPORTED};
+    result r;
+    test_set("echo");
+    if (!runs_here(&deaf)) return;
+    CHECK_OK(measure(&deaf, &r));
+    CHECK_TRUE(within(&deaf, &r) && r.mean < -1);
+}
+
 /* Couplings hold the flow; the scales alone do not. */
 static void test_flow(void)
 {
@@ -797,6 +832,7 @@ static const tx_test tests[] = {
     {"grid", test_grid},
     {"bars", test_bars},
     {"bernoulli_mixture", test_bernoulli_mixture},
+    {"echo", test_echo},
     {"a flow in NICE's class", test_flow},
     {"curves that affine conditionals hold", test_curved},
     {"sources that only their tails tell apart", test_mixed},

@@ -93,5 +93,5 @@ tx_status tx_load_binarized_mnist(tx_dataset *d, const tx_data_config *c, FILE *
 tx_status tx_builtin_alloc(tx_dataset *d, const tx_data_config *c, const char *name, bool labels);
 tx_rng tx_builtin_rng(const tx_dataset *d, tx_split s);
 
-extern const tx_set_ops tx_set_mixture_1d, tx_set_ring, tx_set_grid, tx_set_bars, tx_set_bernoulli_mixture;
+extern const tx_set_ops tx_set_mixture_1d, tx_set_ring, tx_set_grid, tx_set_bars, tx_set_bernoulli_mixture, tx_set_echo;
 #endif

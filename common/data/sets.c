@@ -65,6 +65,7 @@ const tx_set_ops *const tx_set_list[] = {
     &tx_set_grid,
     &tx_set_bars,
     &tx_set_bernoulli_mixture,
+    &tx_set_echo,
     NULL,
 };
 

@@ -160,6 +160,7 @@ static tx_status open_view(bench *b)
     tx_view_config c;
     tx_yaml *map = NULL;
     b->data = (tx_dataset){.type = q->type, .levels = q->levels, .dim = q->dim};
+    if (q->side * q->side == q->dim) b->data.height = b->data.width = q->side, b->data.channel = 1;
     tx_copy_text(b->data.name, sizeof b->data.name, q->name);
     fill_split(&b->data, q, TX_TRAIN, q->n_train);
     fill_split(&b->data, q, TX_VALID, N_VALID);

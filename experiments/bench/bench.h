@@ -4,7 +4,7 @@
 #define TX_BENCH_BENCH_H
 #include "common/likelihood/estimator.h"
 
-enum { TX_BENCH_WIDTHS = 8, TX_BENCH_PASSES = 4, TX_BENCH_WARM = 3 };
+enum { TX_BENCH_WIDTHS = 8, TX_BENCH_PASSES = 6, TX_BENCH_WARM = 3 };
 
 /** Dense layers width[0] -> width[1] -> ... and how many times one row goes through their products: for the activations, for
  *  the gradient of the weights, for that of the inputs of all layers but the first, and for that of the first's. A share of
@@ -21,6 +21,7 @@ typedef struct tx_bench_data {
     int levels;
     size_t dim, n_train, n_test;
     double share; /**< probability of the higher value */
+    size_t side;  /**< rows are images of side x side where that is dim */
 } tx_bench_data;
 extern const tx_bench_data tx_bench_binary, tx_bench_levels;
 

@@ -1,7 +1,7 @@
 #include "experiments/bench/bench.h"
 
-const tx_bench_data tx_bench_binary = {"bench_binary", "raw", TX_BINARY, 2, 784, 6000, 100, 0.13};
-const tx_bench_data tx_bench_levels = {"bench_levels", "dequantised", TX_LEVELS, 256, 784, 6000, 10000, 0.13};
+const tx_bench_data tx_bench_binary = {"bench_binary", "raw", TX_BINARY, 2, 784, 6000, 100, 0.13, 28};
+const tx_bench_data tx_bench_levels = {"bench_levels", "dequantised", TX_LEVELS, 256, 784, 6000, 10000, 0.13, 28};
 
 /* Settings that two workloads share. */
 static const char vae[] = "{latent: 20, hidden: [500], activation: tanh}";
@@ -10,11 +10,14 @@ static const char nice[] = "{couplings: 4, hidden: [1000, 1000, 1000, 1000, 1000
 static const char realnvp[] = "{couplings: 6, hidden: [500, 500], batch_norm: true}";
 static const char maf[] = "{blocks: 5, hidden: [500], batch_norm: true}";
 static const char hidden_500[] = "{hidden: [500]}";
+static const char pixelcnn[] = "{features: 32, layers: 7, hidden: 64}";
 static const char decoder[] = "{latent: 50, hidden: [200, 200], activation: tanh}";
 static const char small_gan[] = "{latent: 2, generator_hidden: [50], discriminator_hidden: [1]}";
 static const char adam[] = "{optimizer: adam, learning_rate: 1e-3}";
 static const char sgd[] = "{optimizer: sgd, learning_rate: 1e-2}";
 static const char gan_adam[] = "{optimizer: adam, learning_rate: 2e-4, beta1: 0.5}";
+
+enum { GATED = 784 * 7 }; /* pixels by layers */
 
 const tx_workload tx_workloads[] = {
     {.name = "vae-500-20",
@@ -175,6 +178,34 @@ const tx_workload tx_workloads[] = {
      .batch = 100,
      .seconds = 4,
      .pass = {{{784, 500}, 3, 2, 0, 0}}},
+    /* A pixel passes 7 gated layers, of 6 taps above and 2 to the left, the link between the stacks (as wide as these 2
+     * taps) and a residual connection; before them 21 taps above and 3 to the left of one channel, behind them 1 x 1
+     * layers. */
+    {.name = "pixelcnn-7x32",
+     .phase = &tx_bench_train,
+     .model = "pixelcnn",
+     .options = pixelcnn,
+     .settings = adam,
+     .data = &tx_bench_binary,
+     .batch = 20,
+     .seconds = 6,
+     .pass = {{{192, 64}, GATED, GATED, 0, GATED},
+              {{64, 64}, 2 * GATED, 2 * GATED, 0, 2 * GATED},
+              {{32, 32}, GATED, GATED, 0, GATED},
+              {{24, 32}, 784, 784, 0, 0},
+              {{32, 64, 1}, 784, 784, 784, 784}}},
+    {.name = "pixelcnn-7x32",
+     .phase = &tx_bench_sample,
+     .model = "pixelcnn",
+     .options = pixelcnn,
+     .data = &tx_bench_binary,
+     .batch = 64,
+     .seconds = 4,
+     .pass = {{{192, 64}, GATED, 0, 0, 0},
+              {{64, 64}, 2 * GATED, 0, 0, 0},
+              {{32, 32}, GATED, 0, 0, 0},
+              {{24, 32}, 784, 0, 0, 0},
+              {{32, 64, 1}, 784, 0, 0, 0}}},
     /* A row is a kernel: drawn, and its distance to each of 10,000 examples. */
     {.name = "parzen-10000",
      .phase = &tx_bench_estimate,

@@ -40,6 +40,10 @@ typedef struct tx_fvbn_loops {
                    const real *h, real *sum);
     /** y[j] = degree <= to[j] ? w[j] : 0 */
     void (*mask)(size_t n, real degree, const real *to, const real *w, real *y);
+    /** y[i][k] = tanh(s[i][k]) sigmoid(s[i][f + k]) for n rows of s = a + more, 2f wide; more may be NULL. */
+    void (*gate)(size_t n, size_t f, const real *a, const real *more, real *y);
+    /** ds[i][.] from dy[i][k], for the same s. */
+    void (*gate_back)(size_t n, size_t f, const real *a, const real *more, const real *dy, real *ds);
     void (*nade_forward)(void *scan, size_t tile);
     void (*nade_backward)(void *scan, size_t tile);
 } tx_fvbn_loops;

@@ -2,6 +2,7 @@
  * static, so that no code of a higher instruction set can be shared with a lower one. */
 #include "models/fvbn/loops.h"
 #include <string.h>
+#include "common/tensor/vmath.h"
 
 enum { LANES = TX_ARNET_LANES, UNITS = TX_NADE_UNITS, ROWS = TX_NADE_ROWS, STRIPE = TX_NADE_STRIPE, CHUNK = 32 };
 
@@ -106,6 +107,33 @@ static void gather(size_t n, const uint32_t *unit, const real *w, size_t stride,
         for (; c + SIDE <= m; c += SIDE)
             columns(SIDE, k, unit + i, w, stride, column + c, h + i * LANES, sum + c * LANES);
         for (; c < m; c++) columns(1, k, unit + i, w, stride, column + c, h + i * LANES, sum + c * LANES);
+    }
+}
+
+static void gate(size_t n, size_t f, const real *a, const real *more, real *y)
+{
+    for (size_t i = 0; i < n; i++, a += 2 * f, y += f) {
+        const real *b = more ? more + i * 2 * f : NULL;
+        if (b) {
+#pragma omp simd
+            for (size_t k = 0; k < f; k++) y[k] = v_tanh(a[k] + b[k]) * v_sigmoid(a[f + k] + b[f + k]);
+        } else {
+#pragma omp simd
+            for (size_t k = 0; k < f; k++) y[k] = v_tanh(a[k]) * v_sigmoid(a[f + k]);
+        }
+    }
+}
+
+static void gate_back(size_t n, size_t f, const real *a, const real *more, const real *dy, real *ds)
+{
+    for (size_t i = 0; i < n; i++, a += 2 * f, dy += f, ds += 2 * f) {
+        const real *b = more ? more + i * 2 * f : NULL;
+#pragma omp simd
+        for (size_t k = 0; k < f; k++) {
+            const real u = v_tanh(b ? a[k] + b[k] : a[k]), s = v_sigmoid(b ? a[f + k] + b[f + k] : a[f + k]);
+            ds[k] = dy[k] * s * (1 - u * u);
+            ds[f + k] = dy[k] * u * s * (1 - s);
+        }
     }
 }
 
@@ -229,4 +257,5 @@ static void backward_tile(void *ctx, size_t tile)
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b)  JOIN_(a, b)
-const tx_fvbn_loops JOIN(tx_fvbn_loops_, TX_ISA) = {dot, axpy, floor_dots, gather, mask, forward_tile, backward_tile};
+const tx_fvbn_loops JOIN(tx_fvbn_loops_, TX_ISA) = {dot,  axpy,      floor_dots,   gather,       mask,
+                                                    gate, gate_back, forward_tile, backward_tile};
