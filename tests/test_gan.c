@@ -554,6 +554,171 @@ static void flow_is_nice(void)
     CHECK_HAS(tx_last_error(), "flow_gan: 'gradient_penalty' does not apply to game 'kl'");
 }
 
+/* ---- dcgan ---- */
+enum { IMAGES = 6, HEIGHT = 5, WIDTH = 4, CHANNELS = 2, IMAGE = HEIGHT * WIDTH * CHANNELS };
+static const double grey[IMAGE] = {0}, spread[IMAGE] = {0};
+static const tx_space picture = {.measure = TX_LEBESGUE,
+                                 .dim = IMAGE,
+                                 .height = HEIGHT,
+                                 .width = WIDTH,
+                                 .channel = CHANNELS,
+                                 .lower = -1,
+                                 .upper = 1,
+                                 .mean = grey,
+                                 .deviation = spread};
+
+static tx_model *convolutional(const tx_model_ops *ops, const char *more)
+{
+    char text[300];
+    void *c = tx_alloc(1, ops->config_size);
+    tx_model *m = NULL;
+    snprintf(text, sizeof text, "{architecture: dcgan, channels: [3, 4]%s}", more);
+    CHECK_OK(tx_test_options(ops->options, c, text));
+    CHECK_OK(tx_model_new(&m, ops, c, &picture, 7));
+    free(c);
+    CU_ASSERT_FATAL(m != NULL);
+    tx_model_train_with(m, tx_optim_find("sgd"), (double[4]){0});
+    for (int i = 0; i < 2; i++) { /* weights that are not small */
+        tx_tensor w = tx_params_block(m->net[i]);
+        tx_rng_normal(tx_rng_fold(tx_rng_root(5), (uint64_t)i), 0, tx_len(w), w.x);
+        tx_vec_affine(tx_len(w), (real)0.5, w.x, 0, w.x);
+    }
+    return m;
+}
+
+static tx_metrics paint(tx_model *m, tx_tape *t, double rate)
+{
+    real x[IMAGES * IMAGE];
+    tx_metrics out;
+    tx_step s = {.tape = t, .rng = tx_rng_root(21), .rate = rate};
+    tx_rng_uniform(tx_rng_root(4), 0, IMAGES * IMAGE, x);
+    CHECK_OK(tx_model_step(m, &s, tx_matrix(x, IMAGES, IMAGE), &out));
+    return out;
+}
+
+/* Both players move by minus the slopes of their losses; few weights lie at a kink of an activation. */
+static void convolutional_slopes(void)
+{
+    static const struct {
+        const tx_model_ops *ops;
+        const char *more, *said[2];
+    } cases[] = {
+        {&tx_model_gan, ", latent: 3, game: least_squares", {"loss_generator", "loss_discriminator"}},
+        {&tx_model_gan, ", latent: 3, game: minimax, packing: 2", {"loss_generator", "loss_discriminator"}},
+        {&tx_model_gan, ", latent: 3, game: wasserstein, packing: 3", {"loss_generator", "loss_discriminator"}},
+        {&tx_model_flow_gan,
+         ", hidden: [3], couplings: 2, game: pearson, discriminator_steps: 1",
+         {"objective", "loss_discriminator"}}};
+    const double h = 1e-6;
+    tx_tape *t = tx_tape_new(1 << 20);
+    for (size_t k = 0; is_double && k < 2 * TX_LEN(cases); k++) {
+        int player = k % 2, tried[2] = {0};
+        char more[200];
+        snprintf(more, sizeof more, "%s%s", cases[k / 2].more,
+                 player == 0                         ? ", discriminator_rate: 0"
+                 : cases[k / 2].ops == &tx_model_gan ? ", generator_rate: 0"
+                                                     : "");
+        tx_model *m = convolutional(cases[k / 2].ops, more), *at = convolutional(cases[k / 2].ops, more);
+        tx_metrics out = paint(m, t, 1);
+        tx_tensor moved = tx_params_block(m->net[player]), block = tx_params_block(at->net[player]);
+        double largest = 0;
+        for (size_t j = 0; j < tx_len(block); j += 3) {
+            real was = block.x[j];
+            block.x[j] = was + (real)h;
+            out = paint(at, t, 0);
+            double slope = metric(&out, cases[k / 2].said[player]);
+            block.x[j] = was - (real)h;
+            out = paint(at, t, 0);
+            slope = (slope - metric(&out, cases[k / 2].said[player])) / (2 * h);
+            block.x[j] = was;
+            tried[fabs((double)(was - moved.x[j]) - slope) <= 1e-5 * fmax(fabs(slope), 0.1)]++;
+            largest = fmax(largest, fabs(slope));
+        }
+        if (tried[0] * 20 > tried[1]) printf("\n  %s: %d of %d differ\n", more, tried[0], tried[0] + tried[1]);
+        CHECK_TRUE(tried[0] * 20 <= tried[1] && largest > 0.01);
+        tx_model_free(m), tx_model_free(at);
+    }
+    tx_tape_free(t);
+}
+
+/* Training moves the running statistics; a sample is by them, so that it is the same alone and moves them no more. No
+ * step after the third takes memory. */
+static void running_statistics(void)
+{
+    enum { N_DRAWN = 5 };
+    tx_tape *t = tx_tape_new(1 << 20);
+    tx_model *m = convolutional(&tx_model_gan, ", latent: 3");
+    tx_tensor statistics = tx_params_block(m->net[2]);
+    CHECK_TRUE(tx_params_is_state(m->net[2]) && m->n_net == 3);
+    real *old = memcpy(tx_alloc(tx_len(statistics), sizeof *old), statistics.x, tx_len(statistics) * sizeof *old);
+    for (int i = 0; i < 3; i++) paint(m, t, 0);
+    size_t growths = tx_tape_growths(t);
+    for (int i = 0; i < 300; i++) paint(m, t, 0);
+    CHECK_INT(tx_tape_growths(t), growths);
+    CHECK_TRUE(memcmp(old, statistics.x, tx_len(statistics) * sizeof *old) != 0);
+    memcpy(old, statistics.x, tx_len(statistics) * sizeof *old);
+    real all[N_DRAWN * IMAGE], one[IMAGE];
+    tx_model_sample(m, t, tx_rng_root(8), 0, N_DRAWN, false, all);
+    tx_model_sample(m, t, tx_rng_root(8), 3, 1, false, one);
+    for (int j = 0; j < IMAGE; j++) CHECK_NEAR(one[j], all[3 * IMAGE + j], 10 * TOL);
+    CHECK_TRUE(memcmp(old, statistics.x, tx_len(statistics) * sizeof *old) == 0);
+    free(old), tx_tape_free(t), tx_model_free(m);
+}
+
+/* After many steps on one batch of noise they are its mean and variance, over rows and pixels: of G's dense layer by
+ * hand. */
+static void running_statistics_of_noise(void)
+{
+    enum { LATENT = 3, PIXELS = 2, LAST = 4 };
+    tx_tape *t = tx_tape_new(1 << 20);
+    tx_model *m = convolutional(&tx_model_gan, ", latent: 3");
+    for (int i = 0; i < 300; i++) paint(m, t, 0);
+    tx_tensor w = tx_params_value(m->net[0], (tx_param){0}), mean = tx_params_value(m->net[2], (tx_param){0}),
+              variance = tx_params_value(m->net[2], (tx_param){1});
+    CHECK_TEXT(tx_params_name(m->net[0], (tx_param){0}), "dense_w");
+    CHECK_TEXT(tx_params_name(m->net[2], (tx_param){0}), "generator_dense_mean");
+    CHECK_INT(tx_cols(w), PIXELS * LAST);
+    real z[IMAGES * LATENT];
+    tx_rng_normal(tx_rng_named(tx_rng_fold(tx_rng_root(21), 0), "latent"), 0, IMAGES * LATENT, z);
+    for (int c = 0; c < LAST; c++) {
+        double sum = 0, square = 0, n = IMAGES * PIXELS;
+        for (int i = 0; i < IMAGES * PIXELS; i++) {
+            double a = 0;
+            for (int k = 0; k < LATENT; k++)
+                a += (double)z[i / PIXELS * LATENT + k] * (double)w.x[k * PIXELS * LAST + i % PIXELS * LAST + c];
+            sum += a / n, square += a * a / n;
+        }
+        CHECK_NEAR(mean.x[c], sum, 20 * TOL);
+        CHECK_NEAR(variance.x[c], square - sum * sum, 20 * TOL);
+    }
+    tx_tape_free(t), tx_model_free(m);
+}
+
+static void convolutional_refusals(void)
+{
+    static const struct {
+        const char *text, *want;
+    } cases[] = {{"{architecture: dcgan}", "gan: architecture 'dcgan' does not apply: the data have no image shape"}};
+    tx_model *m = NULL;
+    for (size_t i = 0; i < TX_LEN(cases); i++) {
+        CHECK_INT(try_game(&m, cases[i].text), TX_ECONFIG);
+        CHECK_HAS(tx_last_error(), cases[i].want);
+    }
+    static const struct {
+        const char *text, *want;
+    } shaped[] = {{"{architecture: dcgan, channels: []}", "'channels' has 1 to 6 members"},
+                  {"{architecture: dcgan, keep_hidden: 0.5}", "'keep_input' and 'keep_hidden' do not apply"},
+                  {"{architecture: dcgan, discriminator_activation: maxout}", "maxout' does not apply"},
+                  {"{architecture: dcgan, unrolled_steps: 1}", "'unrolled_steps' does not apply to architecture"}};
+    for (size_t i = 0; i < TX_LEN(shaped); i++) {
+        void *c = tx_alloc(1, tx_model_gan.config_size);
+        CHECK_OK(tx_test_options(tx_model_gan.options, c, shaped[i].text));
+        CHECK_INT(tx_model_new(&m, &tx_model_gan, c, &picture, 7), TX_ECONFIG);
+        CHECK_HAS(tx_last_error(), shaped[i].want);
+        free(c);
+    }
+}
+
 /* ---- learning ---- */
 enum { STEPS = 4000, BATCH = 128, DRAWN = 20000 };
 static void learn(const char *options, double rate, double share)
@@ -613,6 +778,10 @@ int main(void)
         {"what does not apply is refused", refusals},
         {"flow_gan: slopes of both players by differences", flow_slopes},
         {"flow_gan: by likelihood it is nice", flow_is_nice},
+        {"dcgan: slopes of both players by differences", convolutional_slopes},
+        {"dcgan: running statistics", running_statistics},
+        {"dcgan: running statistics are those of the noise", running_statistics_of_noise},
+        {"dcgan: what does not apply is refused", convolutional_refusals},
         {"a normal distribution is learnt", learns},
     };
     return tx_run_tests("gan", tests, TX_LEN(tests));

@@ -8,6 +8,18 @@ enum { MAX_PARTS = 2 }; /* batches that D sees at once */
 
 static bool maxout(const tx_discriminator_config *c) { return c->activation == MAXOUT; }
 
+static tx_status check_dcgan(const tx_model *m, const tx_discriminator_config *c)
+{
+    const char *model = m->ops->name, *why = tx_dcgan_unfit(m->space, &c->channels);
+    if (why) return tx_fail(TX_ECONFIG, "%s: architecture 'dcgan' does not apply: %s", model, why);
+    if (c->keep_input < 1 || c->keep_hidden < 1)
+        return tx_fail(TX_ECONFIG, "%s: 'keep_input' and 'keep_hidden' do not apply to architecture 'dcgan'", model);
+    if (maxout(c))
+        return tx_fail(TX_ECONFIG, "%s: 'discriminator_activation: maxout' does not apply to architecture 'dcgan'",
+                       model);
+    return TX_OK;
+}
+
 tx_status tx_discriminator_check(const tx_model *m, const tx_discriminator_config *c)
 {
     const char *model = m->ops->name;
@@ -20,12 +32,16 @@ tx_status tx_discriminator_check(const tx_model *m, const tx_discriminator_confi
     if (c->gradient_penalty > 0 && !(g->takes & TX_GAME_PENALTY))
         return tx_fail(TX_ECONFIG, "%s: 'gradient_penalty' does not apply to game '%s', only to 'wasserstein'", model,
                        g->name);
-    return TX_OK;
+    return c->architecture == TX_ARCHITECTURE_DCGAN ? check_dcgan(m, c) : TX_OK;
 }
 
-tx_mlp tx_discriminator_add(tx_params *p, const tx_discriminator_config *c, size_t dim)
+bool tx_discriminator_normalised(const tx_discriminator_config *c)
 {
-    size_t in = (size_t)c->packing * dim;
+    return c->architecture == TX_ARCHITECTURE_DCGAN && !(tx_games[c->game].takes & TX_GAME_PENALTY);
+}
+
+static tx_mlp add_mlp(tx_params *p, const tx_discriminator_config *c, size_t in)
+{
     size_t pieces = maxout(c) ? (size_t)c->pieces : 1;
     tx_act act = maxout(c) ? TX_LINEAR : tx_act_of_choice(c->activation);
     tx_mlp d = {.n = c->hidden.n + 1, .hidden = act, .out = TX_LINEAR};
@@ -44,8 +60,18 @@ tx_mlp tx_discriminator_add(tx_params *p, const tx_discriminator_config *c, size
     return d;
 }
 
-tx_var tx_discriminator_apply(tx_tape *t, const tx_params *p, const tx_mlp *d, const tx_discriminator_config *c,
-                              tx_rng r, size_t parts, const char *const purpose[], tx_var x)
+tx_discriminator tx_discriminator_add(tx_model *m, const tx_discriminator_config *c)
+{
+    tx_params *p = m->net[TX_DISCRIMINATOR] = tx_params_new("discriminator");
+    size_t pack = (size_t)c->packing;
+    if (c->architecture == TX_ARCHITECTURE_MLP) return (tx_discriminator){.mlp = add_mlp(p, c, pack * m->space->dim)};
+    bool normalised = tx_discriminator_normalised(c);
+    return (tx_discriminator){
+        .dcgan = tx_dcgan_discriminator(p, normalised ? m->net[TX_STATISTICS] : NULL, m->space, &c->channels, pack)};
+}
+
+static tx_var apply_mlp(tx_tape *t, const tx_params *p, const tx_mlp *d, const tx_discriminator_config *c, tx_rng r,
+                        size_t parts, const char *const purpose[], tx_var x)
 {
     TX_REQUIRE(parts <= MAX_PARTS, "%zu batches at once", parts);
     for (int i = 0; i < d->n; i++) {
@@ -58,6 +84,15 @@ tx_var tx_discriminator_apply(tx_tape *t, const tx_params *p, const tx_mlp *d, c
         if (!last && maxout(c)) x = tx_max_groups(t, x, (size_t)c->pieces);
     }
     return x;
+}
+
+tx_var tx_discriminator_apply(const tx_model *m, tx_tape *t, const tx_discriminator *d,
+                              const tx_discriminator_config *c, tx_rng r, size_t parts, const char *const purpose[],
+                              tx_var u)
+{
+    const tx_params *p = m->net[TX_DISCRIMINATOR];
+    if (c->architecture == TX_ARCHITECTURE_MLP) return apply_mlp(t, p, &d->mlp, c, r, parts, purpose, u);
+    return tx_dcgan_discriminate(t, p, m->net[TX_STATISTICS], &d->dcgan, parts, u);
 }
 
 tx_tensor tx_discriminator_rows(tx_tape *t, const tx_discriminator_config *c, tx_tensor x)
@@ -79,21 +114,21 @@ tx_var tx_discriminator_view(tx_tape *t, const tx_discriminator_config *c, const
 
 /* A target of 1 - eps for data adds eps E v(x). D sees data and fakes as one batch: half as many products of twice the
  * rows. */
-tx_meeting tx_discriminator_meet(tx_tape *t, const tx_params *p, const tx_mlp *d, const tx_discriminator_config *c,
-                                 tx_rng r, tx_var data, tx_var fake)
+tx_meeting tx_discriminator_meet(const tx_model *m, tx_tape *t, const tx_discriminator *d,
+                                 const tx_discriminator_config *c, tx_rng r, tx_var data, tx_var fake)
 {
     static const char *const purposes[] = {"dropout of data", "dropout of fakes"}, *const between[] = {
                                                                                        "dropout between"};
     const tx_game *g = &tx_games[c->game];
     size_t n = tx_rows(data->v);
-    tx_var v = tx_discriminator_apply(t, p, d, c, r, 2, purposes, tx_concat_rows(t, data, fake));
+    tx_var v = tx_discriminator_apply(m, t, d, c, r, 2, purposes, tx_concat_rows(t, data, fake));
     tx_meeting e = {.v_data = tx_take_rows(t, v, 0, n), .v_fake = tx_take_rows(t, v, n, 2 * n)};
     e.loss = e.value = tx_game_discriminator(t, g, e.v_data, e.v_fake);
     if (c->label_smoothing > 0) e.loss = tx_add(t, e.loss, tx_scale(t, tx_mean(t, e.v_data), (real)c->label_smoothing));
     if (g->takes & TX_GAME_PENALTY) {
         double lambda = c->gradient_penalty > 0 ? c->gradient_penalty : 10;
         tx_var u = tx_game_between(t, tx_rng_named(r, "between"), data, fake);
-        e.slope = tx_game_slope(t, tx_discriminator_apply(t, p, d, c, r, 1, between, u), u);
+        e.slope = tx_game_slope(t, tx_discriminator_apply(m, t, d, c, r, 1, between, u), u);
         e.loss = tx_add(t, e.loss, tx_scale(t, tx_game_penalty(t, e.slope), (real)lambda));
     }
     return e;

@@ -1,21 +1,31 @@
-/** The discriminator, or critic, D of the models in this folder, and its game against fakes: a multilayer perceptron with one
- *  linear output v(x), whose hidden layers may be maxout and lose units by dropout. */
+/** The discriminator, or critic, D of the models in this folder, and its game against fakes: one linear output v(x) of a
+ *  multilayer perceptron, whose hidden layers may be maxout and lose units by dropout, or of a convolutional net. */
 #ifndef TX_MODELS_GAN_DISCRIMINATOR_H
 #define TX_MODELS_GAN_DISCRIMINATOR_H
 #include "common/model/model.h"
+#include "models/gan/dcgan.h"
 #include "models/gan/games.h"
 
+enum { TX_DISCRIMINATOR = 1, TX_STATISTICS = 2 };        /**< nets of a model that has them */
+enum { TX_ARCHITECTURE_MLP, TX_ARCHITECTURE_DCGAN };
 typedef struct tx_discriminator_config {
     int    game, steps, packing;                         /**< of tx_games; of D a step of G; rows that D sees side by side */
+    int    architecture;                                 /**< TX_ARCHITECTURE_* */
     int    activation, pieces;                           /**< of a hidden layer; of a maxout unit */
     double keep_input, keep_hidden;                      /**< of dropout; 1: none */
     double init;                                         /**< weights start in U(-init, init); 0: by their layer's width */
     double label_smoothing, gradient_penalty;
-    tx_ints hidden;
+    tx_ints hidden, channels;
 } tx_discriminator_config;
+typedef struct tx_discriminator { tx_mlp mlp; tx_dcgan dcgan; } tx_discriminator;
 
 /** Rows of a model's option table; `d` is the tx_discriminator_config in its config of this type. */
 #define TX_DISCRIMINATOR_OPTIONS(type, d, usual_game, usual_steps)                                                     \
+    {"architecture", TX_OPT_CHOICE, offsetof(type, d.architecture), "mlp", 0, 0, "mlp|dcgan",                          \
+     "layers of D, and of G where it is no flow: dense, or convolutions that halve and double (images only)",          \
+     "dcgan: radford2016unsupervised"},                                                                                \
+    {"channels", TX_OPT_INTS, offsetof(type, d.channels), "[64, 128]", 1, 65536, NULL,                                 \
+     "of architecture dcgan: channels behind each halving of the image", "radford2016unsupervised: [128, 256, 512, 1024]"},\
     {"discriminator_hidden", TX_OPT_INTS, offsetof(type, d.hidden), "[1200, 1200]", 1, 65536, NULL,                    \
      "units of each hidden layer of D", NULL},                                                                         \
     {"discriminator_activation", TX_OPT_CHOICE, offsetof(type, d.activation), "leaky_relu", 0, 0,                      \
@@ -44,16 +54,19 @@ typedef struct tx_discriminator_config {
 
 /** Too deep, or an option that does not apply to the game: TX_ECONFIG, by name. */
 tx_status tx_discriminator_check(const tx_model *m, const tx_discriminator_config *c);
-/** Weights layer_w0, layer_b0, ...; maxout layers are `pieces` times as wide before the maximum as after it. */
-tx_mlp    tx_discriminator_add(tx_params *p, const tx_discriminator_config *c, size_t dim);
+/** Makes net TX_DISCRIMINATOR, and takes part in TX_STATISTICS where tx_discriminator_normalised. A multilayer perceptron's
+ *  weights are layer_w0, layer_b0, ...; maxout layers are `pieces` times as wide before the maximum as after it. */
+tx_discriminator tx_discriminator_add(tx_model *m, const tx_discriminator_config *c);
+/** A convolutional D whose rows are not examples of their own: but for a game with a penalty on each one's slope. */
+bool      tx_discriminator_normalised(const tx_discriminator_config *c);
 
 /** The rows of a batch that make whole packs: what is over is left out, too few are repeated. */
 tx_tensor tx_discriminator_rows(tx_tape *t, const tx_discriminator_config *c, tx_tensor x);
 /** What D sees of rows x[n,dim]: a box as [0,1]^dim, `packing` rows side by side. */
 tx_var    tx_discriminator_view(tx_tape *t, const tx_discriminator_config *c, const tx_space *space, tx_var x);
 /** v(u) of `parts` equal batches below one another, each with dropout noise from the stream of its purpose. */
-tx_var    tx_discriminator_apply(tx_tape *t, const tx_params *p, const tx_mlp *d, const tx_discriminator_config *c, tx_rng r,
-                                 size_t parts, const char *const purpose[], tx_var u);
+tx_var    tx_discriminator_apply(const tx_model *m, tx_tape *t, const tx_discriminator *d, const tx_discriminator_config *c,
+                                 tx_rng r, size_t parts, const char *const purpose[], tx_var u);
 
 /** D before one batch of data and one of fakes, both as it sees them. */
 typedef struct tx_meeting {
@@ -62,8 +75,8 @@ typedef struct tx_meeting {
     tx_var value;                                        /**< without smoothing and penalty: the divergence is a function of it */
     tx_var slope;                                        /**< of each example, where the game has a penalty, else NULL */
 } tx_meeting;
-tx_meeting tx_discriminator_meet(tx_tape *t, const tx_params *p, const tx_mlp *d, const tx_discriminator_config *c, tx_rng r,
-                                 tx_var data, tx_var fake);
+tx_meeting tx_discriminator_meet(const tx_model *m, tx_tape *t, const tx_discriminator *d, const tx_discriminator_config *c,
+                                 tx_rng r, tx_var data, tx_var fake);
 /** Adds loss_generator, loss_discriminator, d_real, d_fake, divergence and slope to what a step reports. */
 void      tx_meeting_report(tx_tape *t, const tx_discriminator_config *c, const tx_meeting *e, tx_var loss_generator,
                             tx_metrics *out);

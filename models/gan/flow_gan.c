@@ -5,7 +5,7 @@
 #include "models/gan/discriminator.h"
 #include "models/nice/nice.h"
 
-enum { FLOW, DISCRIMINATOR };
+enum { FLOW };
 enum { LIKELIHOOD, ADVERSARIAL, HYBRID };
 typedef struct flow_gan_config {
     tx_nice_config nice;
@@ -15,7 +15,7 @@ typedef struct flow_gan_config {
 } flow_gan_config;
 typedef struct flow_gan {
     tx_nice nice;
-    tx_mlp d;
+    tx_discriminator d;
 } flow_gan;
 
 static const tx_option options[] = {
@@ -42,9 +42,9 @@ static void build(tx_model *m)
     const flow_gan_config *c = m->config;
     tx_nice_build(m);
     if (c->objective == LIKELIHOOD) return;
-    m->n_net = 2;
-    m->net[DISCRIMINATOR] = tx_params_new("discriminator");
-    ((flow_gan *)m->state)->d = tx_discriminator_add(m->net[DISCRIMINATOR], &c->d, m->space->dim);
+    m->n_net = tx_discriminator_normalised(&c->d) ? 3 : 2;
+    if (m->n_net == 3) m->net[TX_STATISTICS] = tx_params_new_state("statistics");
+    ((flow_gan *)m->state)->d = tx_discriminator_add(m, &c->d);
 }
 
 static bool keeps_last(const tx_model *m) { return ((const flow_gan_config *)m->config)->objective == ADVERSARIAL; }
@@ -68,8 +68,8 @@ static tx_status teach(tx_model *m, tx_step *s, tx_tensor x, tx_meeting *e, tx_v
         tx_var drawn = tx_nice_draw(m, t, tx_rng_named(r, "latent"), 0, tx_rows(rows));
         tx_var data = tx_discriminator_view(t, &c->d, m->space, tx_leaf(t, rows));
         *fake = tx_discriminator_view(t, &c->d, m->space, drawn);
-        *e = tx_discriminator_meet(t, m->net[DISCRIMINATOR], &((flow_gan *)m->state)->d, &c->d, r, data, *fake);
-        TX_TRY(tx_model_descend(m, &turn, DISCRIMINATOR, e->loss, "the discriminator's loss"));
+        *e = tx_discriminator_meet(m, t, &((flow_gan *)m->state)->d, &c->d, r, data, *fake);
+        TX_TRY(tx_model_descend(m, &turn, TX_DISCRIMINATOR, e->loss, "the discriminator's loss"));
     }
     return TX_OK;
 }
@@ -83,8 +83,7 @@ static tx_status train_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *ou
     tx_var fake = NULL, cost = NULL, loss = NULL, nll = NULL;
     if (c->objective != LIKELIHOOD) {
         TX_TRY(teach(m, s, x, &e, &fake));
-        tx_var v = tx_discriminator_apply(t, m->net[DISCRIMINATOR], &((flow_gan *)m->state)->d, &c->d, s->rng, 1,
-                                          purpose, fake);
+        tx_var v = tx_discriminator_apply(m, t, &((flow_gan *)m->state)->d, &c->d, s->rng, 1, purpose, fake);
         loss = cost = tx_game_generator(t, &tx_games[c->d.game], v);
     }
     if (c->objective != ADVERSARIAL) nll = minus_log_prob(m, t, x);

@@ -2,12 +2,13 @@
  *  Goodfellow et al. 2014 (goodfellow2014gan). Letters: z noise, G(z) generator, v(x) the output of the discriminator's
  * network, D(x) what the game makes of it, k discriminator steps a generator step. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include "common/model/latent.h"
 #include "common/model/output.h"
 #include "models/gan/discriminator.h"
 
-enum { GENERATOR, DISCRIMINATOR };
+enum { GENERATOR };
 typedef struct gan_config {
     int latent, prior, activation, unrolled_steps;
     double unrolled_rate, generator_rate, discriminator_rate, generator_init;
@@ -15,8 +16,15 @@ typedef struct gan_config {
     tx_ints generator_hidden;
 } gan_config;
 typedef struct gan {
-    tx_mlp generator, discriminator;
+    tx_mlp generator;
+    tx_dcgan convolutional; /* the generator, of that architecture */
+    tx_discriminator discriminator;
 } gan;
+
+static bool is_dcgan(const tx_model *m)
+{
+    return ((const gan_config *)m->config)->d.architecture == TX_ARCHITECTURE_DCGAN;
+}
 
 /* Of z as the framework sees it; a uniform prior is a map of the logistic one. */
 static const tx_prior *const priors[] = {&tx_prior_normal, &tx_prior_logistic};
@@ -52,6 +60,8 @@ static tx_status check(const tx_model *m)
     if (c->generator_rate == 0 && c->discriminator_rate == 0)
         return tx_fail(TX_ECONFIG,
                        "gan: 'generator_rate' and 'discriminator_rate' are both 0: nothing would be trained");
+    if (c->unrolled_steps > 0 && is_dcgan(m))
+        return tx_fail(TX_ECONFIG, "gan: 'unrolled_steps' does not apply to architecture 'dcgan'");
     return tx_discriminator_check(m, &c->d);
 }
 
@@ -63,19 +73,33 @@ static void build(tx_model *m)
     tx_act act = tx_act_of_choice(c->activation);
     tx_init init = {TX_INIT_UNIFORM, (real)c->generator_init};
 
-    m->n_net = 2;
+    m->n_net = is_dcgan(m) ? 3 : 2;
     m->net[GENERATOR] = tx_params_new("generator");
-    m->net[DISCRIMINATOR] = tx_params_new("discriminator");
-    s->generator = c->generator_init > 0
-                       ? tx_mlp_add_init(m->net[GENERATOR], "layer", k, &c->generator_hidden, d, act, TX_LINEAR, init)
-                       : tx_mlp_add(m->net[GENERATOR], "layer", k, &c->generator_hidden, d, act, TX_LINEAR);
-    s->discriminator = tx_discriminator_add(m->net[DISCRIMINATOR], &c->d, d);
+    if (is_dcgan(m)) m->net[TX_STATISTICS] = tx_params_new_state("statistics");
+    if (is_dcgan(m))
+        s->convolutional = tx_dcgan_generator(m->net[GENERATOR], m->net[TX_STATISTICS], m->space, &c->d.channels, k);
+    else
+        s->generator = c->generator_init > 0
+                           ? tx_mlp_add_init(m->net[GENERATOR], "layer", k, &c->generator_hidden, d, act, TX_LINEAR,
+                                             init)
+                           : tx_mlp_add(m->net[GENERATOR], "layer", k, &c->generator_hidden, d, act, TX_LINEAR);
+    s->discriminator = tx_discriminator_add(m, &c->d);
 }
 
+/* Last biases at the training mean; a convolutional G has one a channel: the mean over pixels. */
 static void init(tx_model *m)
 {
     gan *s = m->state;
-    tx_output_bias(m->space, tx_params_value(m->net[GENERATOR], s->generator.b[s->generator.n - 1]).x);
+    size_t d = m->space->dim, channels = m->space->channel;
+    real *bias = tx_alloc(d, sizeof *bias);
+    tx_output_bias(m->space, bias);
+    tx_param at = is_dcgan(m) ? s->convolutional.stage[0].shift : s->generator.b[s->generator.n - 1];
+    real *to = tx_params_value(m->net[GENERATOR], at).x;
+    if (is_dcgan(m))
+        for (size_t j = 0; j < d; j++) to[j % channels] += bias[j] * (real)channels / (real)d;
+    else
+        memcpy(to, bias, d * sizeof *bias);
+    free(bias);
 }
 
 static tx_latent latent(const tx_model *m)
@@ -85,18 +109,23 @@ static tx_latent latent(const tx_model *m)
 }
 
 /* The uniform prior on (-sqrt 3, sqrt 3), of variance 1 as the normal one has, is sqrt 3 tanh(z/2) of a logistic z. */
-static tx_var generate(tx_model *m, tx_tape *t, tx_var z)
+static tx_var last_layer(tx_model *m, tx_tape *t, tx_var z, bool training)
 {
+    const gan *s = m->state;
     if (((const gan_config *)m->config)->prior == PRIOR_UNIFORM)
         z = tx_scale(t, tx_activation(t, tx_scale(t, z, (real)0.5), TX_TANH), (real)1.7320508075688772);
-    return tx_mlp_apply(t, m->net[GENERATOR], &((gan *)m->state)->generator, z);
+    if (is_dcgan(m))
+        return tx_dcgan_generate(t, m->net[GENERATOR], m->net[TX_STATISTICS], &s->convolutional, z, training);
+    return tx_mlp_apply(t, m->net[GENERATOR], &s->generator, z);
 }
 
+static tx_var generate(tx_model *m, tx_tape *t, tx_var z) { return last_layer(m, t, z, false); }
+
 /* G(z) of the noise rows first, first + 1, ... of stream r, in the space's units. */
-static tx_var fakes(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, size_t n)
+static tx_var fakes(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, size_t n, bool training)
 {
     tx_latent z = latent(m);
-    return tx_output(t, m->space, generate(m, t, tx_latent_noise(t, z.prior->fill, r, first, n, z.dim)));
+    return tx_output(t, m->space, last_layer(m, t, tx_latent_noise(t, z.prior->fill, r, first, n, z.dim), training));
 }
 
 /* Metz et al. 2017, eq. 7: theta <- theta - eta d loss/d theta, each time on the same data, fakes and noise, as ops of
@@ -104,13 +133,13 @@ static tx_var fakes(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, size_t n)
 static void unroll(tx_model *m, tx_tape *t, tx_rng r, tx_var data, tx_var fake)
 {
     const gan_config *c = m->config;
-    const tx_mlp *d = &((const gan *)m->state)->discriminator;
-    tx_params *p = m->net[DISCRIMINATOR];
+    const tx_discriminator *d = &((const gan *)m->state)->discriminator;
+    tx_params *p = m->net[TX_DISCRIMINATOR];
     size_t n = (size_t)tx_params_count(p);
     tx_var *theta = tx_arena_alloc(tx_tape_arena(t), 2 * n * sizeof *theta), *grad = theta + n;
     for (int k = 0; k < c->unrolled_steps; k++) {
         for (size_t i = 0; i < n; i++) theta[i] = tx_params_var(p, (tx_param){(int)i});
-        tx_grad(t, tx_discriminator_meet(t, p, d, &c->d, r, data, fake).loss, theta, (int)n, grad);
+        tx_grad(t, tx_discriminator_meet(m, t, d, &c->d, r, data, fake).loss, theta, (int)n, grad);
         for (size_t i = 0; i < n; i++) theta[i] = tx_sub(t, theta[i], tx_scale(t, grad[i], (real)c->unrolled_rate));
         tx_params_use(p, t, theta);
     }
@@ -122,8 +151,7 @@ static tx_status train_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *ou
 {
     static const char *const purpose_g[] = {"dropout of the generator"};
     const gan_config *c = m->config;
-    const tx_mlp *d = &((const gan *)m->state)->discriminator;
-    const tx_params *p = m->net[DISCRIMINATOR];
+    const tx_discriminator *d = &((const gan *)m->state)->discriminator;
     tx_tape *t = s->tape;
     tx_step turn = *s;
     tx_var data = NULL, fake = NULL;
@@ -136,14 +164,14 @@ static tx_status train_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *ou
         r = tx_rng_fold(s->rng, (uint64_t)k);
         tx_tensor rows = tx_discriminator_rows(t, &c->d, x);
         data = tx_discriminator_view(t, &c->d, m->space, tx_leaf(t, rows));
-        fake = fakes(m, t, tx_rng_named(r, "latent"), 0, tx_rows(rows));
+        fake = fakes(m, t, tx_rng_named(r, "latent"), 0, tx_rows(rows), true);
         fake = tx_discriminator_view(t, &c->d, m->space, fake);
-        e = tx_discriminator_meet(t, p, d, &c->d, r, data, fake);
-        TX_TRY(tx_model_descend(m, &turn, DISCRIMINATOR, e.loss, "the discriminator's loss"));
+        e = tx_discriminator_meet(m, t, d, &c->d, r, data, fake);
+        TX_TRY(tx_model_descend(m, &turn, TX_DISCRIMINATOR, e.loss, "the discriminator's loss"));
     }
     turn.rate = s->rate * c->generator_rate;
     unroll(m, t, r, data, fake);
-    tx_var v = tx_discriminator_apply(t, p, d, &c->d, s->rng, 1, purpose_g, fake);
+    tx_var v = tx_discriminator_apply(m, t, d, &c->d, s->rng, 1, purpose_g, fake);
     tx_var loss = tx_game_generator(t, &tx_games[c->d.game], v);
     TX_TRY(tx_model_descend(m, &turn, GENERATOR, loss, "the generator's loss"));
     out->m[0].name = "objective", out->m[0].value = (double)e.loss->v.x[0], out->n = 1;
@@ -153,7 +181,7 @@ static tx_status train_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *ou
 
 static tx_var draw(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, size_t n)
 {
-    return fakes(m, t, tx_rng_named(r, "latent"), first, n);
+    return fakes(m, t, tx_rng_named(r, "latent"), first, n, false);
 }
 
 static void sample_mean(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
