@@ -709,6 +709,8 @@ static void convolutional_refusals(void)
     } shaped[] = {{"{architecture: dcgan, channels: []}", "'channels' has 1 to 6 members"},
                   {"{architecture: dcgan, keep_hidden: 0.5}", "'keep_input' and 'keep_hidden' do not apply"},
                   {"{architecture: dcgan, discriminator_activation: maxout}", "maxout' does not apply"},
+                  {"{architecture: dcgan, generator_init: 0.1}", "'generator_init' does not apply to architecture"},
+                  {"{architecture: dcgan, discriminator_init: 0.1}", "'discriminator_init' does not apply to arch"},
                   {"{architecture: dcgan, unrolled_steps: 1}", "'unrolled_steps' does not apply to architecture"}};
     for (size_t i = 0; i < TX_LEN(shaped); i++) {
         void *c = tx_alloc(1, tx_model_gan.config_size);

@@ -14,9 +14,9 @@ static tx_status check_dcgan(const tx_model *m, const tx_discriminator_config *c
     if (why) return tx_fail(TX_ECONFIG, "%s: architecture 'dcgan' does not apply: %s", model, why);
     if (c->keep_input < 1 || c->keep_hidden < 1)
         return tx_fail(TX_ECONFIG, "%s: 'keep_input' and 'keep_hidden' do not apply to architecture 'dcgan'", model);
-    if (maxout(c))
-        return tx_fail(TX_ECONFIG, "%s: 'discriminator_activation: maxout' does not apply to architecture 'dcgan'",
-                       model);
+    if (maxout(c) || c->init > 0)
+        return tx_fail(TX_ECONFIG, "%s: '%s' does not apply to architecture 'dcgan'", model,
+                       maxout(c) ? "discriminator_activation: maxout" : "discriminator_init");
     return TX_OK;
 }
 

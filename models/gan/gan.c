@@ -60,8 +60,9 @@ static tx_status check(const tx_model *m)
     if (c->generator_rate == 0 && c->discriminator_rate == 0)
         return tx_fail(TX_ECONFIG,
                        "gan: 'generator_rate' and 'discriminator_rate' are both 0: nothing would be trained");
-    if (c->unrolled_steps > 0 && is_dcgan(m))
-        return tx_fail(TX_ECONFIG, "gan: 'unrolled_steps' does not apply to architecture 'dcgan'");
+    if ((c->unrolled_steps > 0 || c->generator_init > 0) && is_dcgan(m))
+        return tx_fail(TX_ECONFIG, "gan: '%s' does not apply to architecture 'dcgan'",
+                       c->unrolled_steps > 0 ? "unrolled_steps" : "generator_init");
     return tx_discriminator_check(m, &c->d);
 }
 
