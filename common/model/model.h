@@ -86,6 +86,7 @@ typedef struct tx_model_ops {
     tx_status (*train_step)(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out);
     bool      (*keeps_last)(const tx_model *m);           /**< optional: true where training does not ascend the score that it has,
                                                                so that the last parameters are kept, not the best on valid */
+    bool        surrogate;                                /**< the objective that train_step reports is not what it descends */
     tx_status (*fit)(tx_model *m, const tx_view *v, uint64_t seed);
     tx_status (*iterate)(tx_model *m, const tx_view *v, uint64_t seed, uint64_t epoch, tx_metrics *out);
 } tx_model_ops;
