@@ -331,6 +331,15 @@ def ica(run, x):
     return SOURCES[run.options["source"]](z).sum(1) + w["log_scale"].sum()
 
 
+def self_contrastive(run, x):
+    w = {key.split("/")[1]: value for key, value in run.weights.items()}
+    if run.measure == "counting":
+        return bernoulli(x, w["b"] + x @ np.triu(w["w"], 1))
+    e = x - w["b"]
+    z = e * np.exp(w["log_scale"]) + e @ np.triu(w["w"], 1)
+    return normal(z, 0, np.zeros_like(z)) + w["log_scale"].sum()
+
+
 # Lower bounds: one draw for each row, with the given generator; `s` are the settings of the estimate.
 
 
@@ -405,7 +414,8 @@ def vae_observation(run, x, y):
 EXACT = {"independent": independent, "chow_liu": chow_liu, "gaussian": gaussian, "mixture": mixture, "kde": kde,
          "fvbn": fvbn, "nade": nade, "made": made, "made_mog": made_mog, "pixelcnn": pixelcnn, "wavenet": wavenet,
          "nice": nice, "flow_gan": nice, "ica": ica, "maf": maf,
-         "realnvp": realnvp}
+         "realnvp": realnvp,
+         "self_contrastive": self_contrastive}
 BOUND = {"elbo": elbo, "iwae": iwae}
 
 
@@ -449,7 +459,26 @@ def dbm_log_z(run):
     return log_sum_exp((h @ c1.T)[:, 0] + softplus(h @ w1.T + b).sum(1) + softplus(h @ w2 + c2).sum(1), 0)
 
 
-UNNORMALISED = {"rbm": (rbm, rbm_log_z), "dbm": (dbm, dbm_log_z)}
+def nce(run, x):
+    o, w = run.options, {key.split("/")[1]: value for key, value in run.weights.items() if key.startswith("energy/")}
+    bits, e = run.measure == "counting", x - w["b"]
+    if o["energy"] == "mlp":
+        g = run.layers("energy/layer", x, ACTIVATIONS[o["activation"]])[:, 0]
+        return g + ((x @ w["b"].T)[:, 0] if bits else -0.5 * ((e * np.exp(w["log_scale"])) ** 2).sum(1))
+    if o["energy"] == "ica":
+        return SOURCES["logistic"](e @ w["w"]).sum(1)
+    return ((x @ w["w"]) * x).sum(1) + (x @ w["b"].T)[:, 0] if bits else -0.5 * ((e @ w["w"]) ** 2).sum(1)
+
+
+def nce_log_z(run):
+    """Over all states, or of a linear map."""
+    if run.measure == "counting":
+        return log_sum_exp(nce(run, np.array(list(itertools.product((0, 1), repeat=run.dim)), float)), 0)
+    constant = 0.5 * run.dim * np.log(2 * np.pi) if run.options["energy"] == "quadratic" else 0
+    return constant - np.linalg.slogdet(run.weights["energy/w"])[1]
+
+
+UNNORMALISED = {"rbm": (rbm, rbm_log_z), "dbm": (dbm, dbm_log_z), "nce": (nce, nce_log_z)}
 LATENT = {"vae", "iwae", "gan", "gsn"}  # models without a density of their own; a generator has one with noise laid over it
 
 
@@ -510,6 +539,8 @@ def check_unnormalised(run, s, what, estimator, x, jacobian, ll):
         own, allowed = log_z(run), 5 * s.get("log_z_error", 0)
         if not abs(s["log_z"] - own) <= allowed + 10 * run.tolerance * max(run.dim, abs(own)):
             raise Wrong(f"{what}: log Z is {s['log_z']:.6f} in the file, {own:.6f} here")
+    if estimator == "self_normalised":
+        near(f"{what}: log Z", s["log_z"], -run.weights["energy/c"][0, 0])
     return check_exact(run, what, x, jacobian, ll, lambda run, x: density(run, x) - s["log_z"])
 
 
@@ -754,7 +785,7 @@ def perturbed(path):
     with h5py.File(path) as file:
         run = Run.read(file)
         name = f"{text(file, 'label')} on {text(file, 'dataset')}-{run.view}"
-        keys = [key for key in run.weights if not key.startswith(("structure/", "discriminator/", "chains/"))]
+        keys = [key for key in run.weights if not key.startswith(("structure/", "discriminator/", "chains/", "noise/"))]
         if not check(run, file):
             return "skip", f"{name}: nothing that is known otherwise"
         missed = [key for key in keys if not noticed(run, file, key)]

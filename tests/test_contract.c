@@ -467,7 +467,8 @@ static void gradients(const subject *s)
     if (o->log_prob && !(o->n_ordering && o->n_ordering(m) == 0)) score_gradient(s, m, TX_SCORE_LOG_PROB);
     if (o->elbo) score_gradient(s, m, TX_SCORE_ELBO);
     if (o->bound) score_gradient(s, m, TX_SCORE_BOUND);
-    if (!o->iterate && !o->surrogate && tx_model_score(o) != TX_SCORE_NONE && !has_adversary(m)) score_gradient(s, m, TX_SCORE_NONE);
+    if (!o->iterate && !o->surrogate && tx_model_score(o) != TX_SCORE_NONE && !has_adversary(m))
+        score_gradient(s, m, TX_SCORE_NONE);
     tx_model_free(m);
 }
 

@@ -56,6 +56,8 @@ static const start_case cases[] = {
     {"maf", "{hidden: [40, 30]}", true, "block0_w0", D, 40, HE, 0},
     {"maf", "{hidden: [40, 30]}", true, "block4_w1", 40, 30, HE, 0},
     {"maf", "{hidden: [40, 30]}", true, "block1_w_log_scale", 30, D, NORMAL, 0.01},
+    {"nce", "{hidden: [40, 30]}", true, "layer_w0", D, 40, GLOROT, 0},
+    {"nce", "{hidden: [40, 30], activation: relu}", false, "layer_w1", 40, 30, HE, 0},
     {"nice", "{hidden: [40, 30], init: uniform}", true, "coupling0_w1", 40, 30, UNIFORM, 0.01},
     {"nice", "{hidden: [40, 30], init: uniform}", true, "coupling3_w2", 30, D / 2, UNIFORM, 0.01},
     {"nice", "{hidden: [40, 30]}", true, "coupling1_w1", 40, 30, HE, 0},

@@ -41,10 +41,12 @@ MODELS = {
     "maf": ("real", "hidden: [6], blocks: 2"),
     "mixture": ("binary", "components: 3"),
     "nade": ("binary", "hidden: [6], order: agnostic"),
+    "nce": ("binary", "energy: quadratic, sample_steps: 2"),
     "nice": ("real", "couplings: 3, hidden: [6]"),
     "pixelcnn": ("binary", "features: 4, layers: 2, hidden: 5"),
     "rbm": ("binary", "hidden: 5, algorithm: pcd, chains: 10, sample_steps: 20"),
     "realnvp": ("real", "hidden: [6], couplings: 2"),
+    "self_contrastive": ("real", ""),
     "vae": ("binary", "latent: 2, hidden: [6]"),
     "wavenet": ("binary", "features: 3, skip: 4, layers: 4, hidden: 5"),
 }
