@@ -316,6 +316,9 @@ static void test_c2st_value(void)
         CHECK_TRUE(common.m[0].value < 2 / 3.0 + 4 * common.m[0].error);
         CHECK_NEAR(common.m[0].error, sqrt(2 / 9.0 / N), 2e-3);
     }
+    tx_numbers lost = measure(
+        &w, "c2st", "{learning_rate: 1e12, hidden: [4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4]}", N, apart, 0);
+    CHECK_TRUE(isnan(lost.m[0].value) && isnan(lost.m[0].error) && isnan(tx_numbers_get(&lost, "p_value")));
     world_close(&w);
 }
 
@@ -341,7 +344,7 @@ static void test_classifier(void)
         static const tx_model_ops speaks = {.name = "speaks", .sample = no_sample};
         if (!tx_options_find(tx_metric_list[i]->options, "features")) continue;
         void *of = config_of(tx_metric_list[i]->name, "{features: classifier}");
-        CHECK_HAS(tx_metric_list[i]->unfit(of, &speaks, &w.view), "no labels");
+        CHECK_HAS(tx_metric_unfit(tx_metric_list[i], of, &speaks, &w.view), "no labels");
         free(of);
     }
     free(x), free(frechet);
@@ -575,9 +578,9 @@ static void test_what_applies(void)
         void *c = config_of(m->name, "{}");
         bool needs_modes = strcmp(m->name, "mode") == 0 || strcmp(m->name, "smoothed") == 0;
         CHECK_TRUE(tx_metric_find(m->name) == m);
-        CHECK_HAS(m->unfit(c, &mute, &ring.view), "sample");
-        CHECK_TRUE(!m->unfit(c, &speaks, &ring.view));
-        CHECK_TRUE(!m->unfit(c, &speaks, &w.view) == !needs_modes);
+        CHECK_HAS(tx_metric_unfit(m, c, &mute, &ring.view), "sample");
+        CHECK_TRUE(!tx_metric_unfit(m, c, &speaks, &ring.view));
+        CHECK_TRUE(!tx_metric_unfit(m, c, &speaks, &w.view) == !needs_modes);
         CHECK_INT(tx_metric_n(c, &w.view), 12); /* no more than there are rows */
         real x[24] = {0};
         tx_numbers out = {0};
@@ -588,8 +591,12 @@ static void test_what_applies(void)
         free(c);
     }
     void *c = config_of("knn", "{k: 6}");
-    CHECK_HAS(tx_metric_find("knn")->unfit(c, &speaks, &w.view), "no more than k");
+    CHECK_HAS(tx_metric_unfit(tx_metric_find("knn"), c, &speaks, &w.view), "no more than k");
     CHECK_TRUE(!tx_metric_find("kn"));
+    free(c);
+    c = config_of("mode", "{}");
+    ring.data.split[TX_TRAIN].n = 9;
+    CHECK_HAS(tx_metric_unfit(tx_metric_find("mode"), c, &speaks, &ring.view), "fewer than 10 rows");
     free(c);
     world_close(&w);
     close_ring(&ring);

@@ -30,14 +30,13 @@ static const tx_option options[] = {
     {"epochs", TX_OPT_INT, AT(net.epochs), "50", 1, 100000, NULL, "passes over the rows that train the perceptron",
      "100: Lopez-Paz & Oquab 2017"},
     {"batch", TX_OPT_INT, AT(net.batch), "100", 1, 100000, NULL, "rows a step", NULL},
-    {"learning_rate", TX_OPT_REAL, AT(net.learning_rate), "1e-3", 0, 10, NULL,
+    {"learning_rate", TX_OPT_REAL, AT(net.learning_rate), "1e-3", 0, 1e12, NULL,
      "step size of Adam at the start; it falls to 0 along a cosine", NULL},
     {0}};
 
-static const char *unfit(const void *config, const tx_model_ops *m, const tx_view *v)
+static const char *unfit(const void *config, const tx_view *v)
 {
     const c2st_config *c = config;
-    if (!m->sample) return "cannot be sampled";
     if (c->net.hidden.n == 0 || c->net.hidden.n >= TX_MLP_MAX) return "needs 1 to 15 hidden layers";
     return tx_feature_unfit(&c->features, v);
 }
@@ -72,11 +71,11 @@ static void split(rows *s, const tx_points side[2], tx_rng r)
     free(order);
 }
 
-/* -1: the perceptron was lost. */
+/* NAN where a weight of the perceptron is no longer finite. */
 static double by_net(const c2st_config *c, const rows *s, tx_rng r)
 {
     tx_classifier *net = tx_classifier_train(&c->net, s->of[0].dim, 2, s->n[0], s->of[0].x, s->label[0], r);
-    if (!net) return -1;
+    if (!net) return NAN;
     double share = tx_classifier_accuracy(net, s->n[1], s->of[1].x, s->label[1]);
     tx_classifier_free(net);
     return share;
@@ -111,6 +110,13 @@ static double by_neighbours(const c2st_config *c, const rows *s, tx_rng r)
     return (double)right / (double)s->n[1];
 }
 
+/* P(Bin(m, 1/2) >= right). */
+static double tail(double right, double m)
+{
+    if (isnan(right)) return NAN;
+    return right > 0 ? gsl_cdf_binomial_Q((unsigned)right - 1, 0.5, (unsigned)m) : 1;
+}
+
 static tx_status run(const void *config, tx_quality *q, size_t n, const real *x, tx_rng r, const tx_numbers *real_ones,
                      tx_numbers *out)
 {
@@ -122,14 +128,12 @@ static tx_status run(const void *config, tx_quality *q, size_t n, const real *x,
     split(&s, side, tx_rng_named(r, "halves"));
     double share = classify[c->classifier](c, &s, tx_rng_named(r, "classifier")), m = (double)s.n[1];
     for (int k = 0; k < 2; k++) tx_points_free(&side[k]), tx_points_free(&s.of[k]), free(s.label[k]);
-    if (share < 0) return tx_fail(TX_EDIVERGED, "c2st: the classifier diverged: a smaller learning_rate may help");
     double right = round(share * m);
     char where[TX_NAME_MAX], words[TX_NAME_MAX + 64];
     snprintf(words, sizeof words, "accuracy of a classifier of samples and test rows, %s",
              tx_feature_words(q, &c->features, where));
     tx_numbers_add_error(out, "", "1", share, sqrt(share * (1 - share) / m), words);
-    tx_numbers_add(out, "p_value", "1", right > 0 ? gsl_cdf_binomial_Q((unsigned)right - 1, 0.5, (unsigned)m) : 1,
-                   "chance of so many right answers by coin flips");
+    tx_numbers_add(out, "p_value", "1", tail(right, m), "chance of so many right answers by coin flips");
     tx_feature_note(q, &c->features, real_ones, out);
     return TX_OK;
 }

@@ -8,7 +8,8 @@ enum { ROWS = 1000 }; /* of one pass without training */
 
 struct tx_classifier {
     size_t dim, n_class, width;
-    real *mean, *scale; /* [dim] of the rows it was trained on: 1 / deviation, 0 where there is none */
+    real *mean,
+        *scale; /* [dim] of the rows it was trained on: 1 / deviation, 0 where there is none, or none in `real` */
     tx_params *net;
     tx_mlp body, head;
     tx_tape *tape;
@@ -20,8 +21,9 @@ static void standardise(tx_classifier *c, size_t n, const real *x)
         double mean = 0, square = 0;
         for (size_t i = 0; i < n; i++) mean += (double)x[i * c->dim + j] / (double)n;
         for (size_t i = 0; i < n; i++) square += pow((double)x[i * c->dim + j] - mean, 2) / (double)n;
-        c->mean[j] = (real)mean;
-        c->scale[j] = square > 1e-12 * (1 + mean * mean) ? (real)(1 / sqrt(square)) : 0;
+        bool varies = square > 1e-12 * (1 + mean * mean) && isfinite((real)square);
+        c->mean[j] = varies ? (real)mean : 0;
+        c->scale[j] = varies ? (real)(1 / sqrt(square)) : 0;
     }
 }
 

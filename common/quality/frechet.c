@@ -15,9 +15,9 @@ typedef struct frechet_config {
 static const tx_option options[] = {
     TX_METRIC_OPTIONS("1000", 1000000), TX_FEATURE_OPTIONS(offsetof(frechet_config, features), "pca"), {0}};
 
-static const char *unfit(const void *config, const tx_model_ops *m, const tx_view *v)
+static const char *unfit(const void *config, const tx_view *v)
 {
-    return m->sample ? tx_feature_unfit(&((const frechet_config *)config)->features, v) : "cannot be sampled";
+    return tx_feature_unfit(&((const frechet_config *)config)->features, v);
 }
 
 /* mean[p] and covariance [p,p] with 1/(n - 1) of rows index[n]. */

@@ -19,10 +19,9 @@ static const tx_option options[] = {TX_METRIC_OPTIONS("1000", 20000),
                                      "5: Naeem et al. 2020; 3: Kynkaanniemi et al. 2019"},
                                     {0}};
 
-static const char *unfit(const void *config, const tx_model_ops *m, const tx_view *v)
+static const char *unfit(const void *config, const tx_view *v)
 {
     const knn_config *c = config;
-    if (!m->sample) return "cannot be sampled";
     if ((size_t)c->k >= tx_metric_n(c, v) / 2) return "half of the rows are no more than k";
     return tx_feature_unfit(&c->features, v);
 }

@@ -27,6 +27,13 @@ size_t tx_metric_n(const void *config, const tx_view *v)
     return n;
 }
 
+const char *tx_metric_unfit(const tx_metric_ops *m, const void *config, const tx_model_ops *model, const tx_view *v)
+{
+    if (!model->sample) return "cannot be sampled";
+    if (tx_metric_n(config, v) < TX_METRIC_ROWS) return "train or test has fewer than 10 rows";
+    return m->unfit(config, v);
+}
+
 static void add(tx_numbers *out, const tx_numbers *from, const char *name, const char *end, size_t n)
 {
     for (int i = 0; i < from->n; i++) {
@@ -52,7 +59,7 @@ tx_status tx_metric_run(const tx_metric_ops *m, const void *config, const char *
                         tx_rng r, tx_numbers *out)
 {
     size_t n = tx_metric_n(config, q->view);
-    if (n < 10) return tx_fail(TX_ECONFIG, "%s: needs 10 rows of train and of test at least, there are %zu", name, n);
+    TX_REQUIRE(n >= TX_METRIC_ROWS, "%s of %zu rows", name, n);
     if (!tx_vec_finite(n * q->view->space.dim, x))
         return tx_fail(TX_EDIVERGED, "%s: a sample of the model is not finite", name);
     tx_numbers *part = tx_alloc(2, sizeof *part);

@@ -5,7 +5,8 @@
 #include "common/model/model.h"
 #include "common/quality/quality.h"
 
-enum { TX_METRIC_NUMBERS = 12 };                          /**< at most that a metric makes, the real ones with them */
+enum { TX_METRIC_NUMBERS = 12,                            /**< at most that a metric makes, the real ones with them */
+       TX_METRIC_ROWS = 10 };                             /**< at least of train and of test */
 
 typedef struct tx_metric_ops {
     const char *name, *summary, *citation;
@@ -14,8 +15,8 @@ typedef struct tx_metric_ops {
     /** The real rows that take the samples' place in the numbers that end in _real: of another split than those that samples
      *  are held against. */
     tx_split    stand_in;
-    /** NULL if it applies, else the reason. */
-    const char *(*unfit)(const void *config, const tx_model_ops *m, const tx_view *v);
+    /** NULL if it applies to this view, else the reason; what holds for all metrics is asked by tx_metric_unfit. */
+    const char *(*unfit)(const void *config, const tx_view *v);
     /** Numbers about x[n,dim] in the data's unit: `name` is the quantity, "" where there is one only. The same rows of
      *  real data for whatever x; random numbers from `r` only. `real`: the numbers of the stand-in, NULL while x is it.
      *  Same bits for every thread count. */
@@ -34,6 +35,8 @@ typedef struct tx_metric_common { int n_sample, n_bootstrap; } tx_metric_common;
 
 /** The n that a config asks for, as far as the data go. */
 size_t    tx_metric_n(const void *config, const tx_view *v);
+/** NULL if the metric applies to samples of such models on this view, else the reason. */
+const char *tx_metric_unfit(const tx_metric_ops *m, const void *config, const tx_model_ops *model, const tx_view *v);
 /** The metric of samples x[n,dim] in the data's unit, n = tx_metric_n(config, view), and the same of the stand-in: added to
  *  `out` as NAME_QUANTITY and NAME_QUANTITY_real (NAME alone where the quantity is ""), each with its n. TX_EDIVERGED where
  *  a sample is not finite. */

@@ -27,10 +27,10 @@ static const tx_option options[] = {
      "bandwidths as multiples of the median distance; with several the kernel is their mean", "Gretton et al. 2012"},
     {0}};
 
-static const char *unfit(const void *config, const tx_model_ops *m, const tx_view *v)
+static const char *unfit(const void *config, const tx_view *v)
 {
     if (((const mmd_config *)config)->scales.n == 0) return "needs a scale at least";
-    return m->sample ? tx_feature_unfit(&((const mmd_config *)config)->features, v) : "cannot be sampled";
+    return tx_feature_unfit(&((const mmd_config *)config)->features, v);
 }
 
 static int ascending(const void *a, const void *b)

@@ -11,10 +11,9 @@ typedef struct mode_config {
 } mode_config;
 static const tx_option options[] = {TX_METRIC_OPTIONS("2500", 1000000), {0}};
 
-static const char *unfit(const void *config, const tx_model_ops *m, const tx_view *v)
+static const char *unfit(const void *config, const tx_view *v)
 {
     (void)config;
-    if (!m->sample) return "cannot be sampled";
     return v->data->known && v->data->known->n_mode ? NULL : "the data set has no known modes";
 }
 

@@ -18,9 +18,9 @@ static const tx_option options[] = {TX_METRIC_OPTIONS("1000", 1000000),
                                      "training rows that are searched, chosen at random; 0: all", NULL},
                                     {0}};
 
-static const char *unfit(const void *config, const tx_model_ops *m, const tx_view *v)
+static const char *unfit(const void *config, const tx_view *v)
 {
-    return m->sample ? tx_feature_unfit(&((const nearest_config *)config)->features, v) : "cannot be sampled";
+    return tx_feature_unfit(&((const nearest_config *)config)->features, v);
 }
 
 enum { TILE = 200 }; /* rows at a time: each tile's distances to all training rows are in memory */

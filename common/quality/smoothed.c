@@ -19,10 +19,9 @@ static const tx_option options[] = {
     {0},
 };
 
-static const char *unfit(const void *config, const tx_model_ops *m, const tx_view *v)
+static const char *unfit(const void *config, const tx_view *v)
 {
     (void)config;
-    if (!m->sample) return "cannot be sampled";
     return v->data->known && v->data->known->n_mode ? NULL : "the data set has no known modes";
 }
 

@@ -61,7 +61,7 @@ static tx_status refuse(const tx_stored *s, const request *q, const char *why)
     for (int i = 0; tx_metric_list[i]; i++) {
         void *config = NULL;
         TX_TRY(tx_metric_config_parse(tx_metric_list[i], NULL, "", NULL, &config));
-        if (!tx_metric_list[i]->unfit(config, s->set->model->ops, &s->set->view))
+        if (!tx_metric_unfit(tx_metric_list[i], config, s->set->model->ops, &s->set->view))
             tx_text_add(&can, "%s%s", can.len ? ", " : "", tx_metric_list[i]->name);
         free(config);
     }
@@ -79,7 +79,7 @@ static tx_status check(const tx_stored *s, request *q)
     if (!tx_run_complete(&s->info))
         return tx_fail(TX_EDATA, "%s: the run diverged, so its samples are not worth a metric: %.300s", s->path,
                        s->info.failure);
-    const char *why = q->ops->unfit(q->config, s->set->model->ops, &s->set->view);
+    const char *why = tx_metric_unfit(q->ops, q->config, s->set->model->ops, &s->set->view);
     if (why) return refuse(s, q, why);
     tx_text_add(&q->path, "%s/evaluation-metric-%s.h5", q->folder, q->name);
     q->stored = json_pack("{ss, ss, so}", "metric", q->ops->name, "name", q->name, "options",

@@ -83,7 +83,8 @@ static const char *reason_of(const scene *e, const asked *a, int k, char *buf, s
     const char *unfit = tx_model_unfit(ops, &e->set->view.space, buf, size);
     if (!a->name) return unfit;
     if (unfit) return NULL;
-    return a->metric ? a->metric->unfit(a->config, ops, &e->set->view) : a->estimator->unfit(ops, &e->set->view);
+    return a->metric ? tx_metric_unfit(a->metric, a->config, ops, &e->set->view)
+                     : a->estimator->unfit(ops, &e->set->view);
 }
 
 /* One line a reason: "ring-raw: exact does not apply to vae, gan: ...". */

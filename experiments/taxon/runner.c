@@ -234,7 +234,7 @@ static double *score_samples(runner *r, tx_tape *t, size_t n, real *x)
 static bool metric_applies(const runner *r, int i)
 {
     const tx_evaluate_spec *v = &r->spec->evaluate;
-    return !v->metric[i].ops->unfit(v->metric[i].config, r->set->model->ops, &r->set->view);
+    return !tx_metric_unfit(v->metric[i].ops, v->metric[i].config, r->set->model->ops, &r->set->view);
 }
 
 /* Samples that are stored, or that a metric needs: of one stream, so that the first are the same. */
