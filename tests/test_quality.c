@@ -20,7 +20,7 @@ static void world_open(world *w, const char *name, size_t dim, size_t n_train, c
     const struct {
         size_t n;
         const float *x;
-    } part[TX_N_SPLIT] = {{n_train, train}, {n_test, test}, {n_test, test}};
+    } part[TX_N_SPLIT] = {{n_train, train}, {3, test}, {n_test, test}};
     *w = (world){.data = {.type = TX_REAL, .dim = dim, .unit = "1"}};
     tx_copy_text(w->data.name, sizeof w->data.name, name);
     for (int s = 0; s < TX_N_SPLIT; s++) {
