@@ -16,6 +16,9 @@ static const struct {
     /* G: 2, 3, 3; D: 3 forward, 2 for weights, 3 for inputs but of the first layer 1 */
     {"gan-1200", "train", 2 * (2 * 120000 + 3 * 1440000 + 3 * 940800 + 6 * 940800 + 8 * 1440000 + 8 * 1200), 4888385},
     {"gan-1200", "sample", 2 * (120000 + 1440000 + 940800), 4888385},
+    /* both maps: 4 forward, 3 for weights, for inputs 2 and 4; G's dense layer 1 and 1; D's 3, 2 and 3 */
+    {"dcgan-64-128", "train", 2 * (9 * 313600 + 11 * 10035200.0 + 2 * 627200 + 8 * 6272), 1047618},
+    {"dcgan-64-128", "sample", 2 * (313600 + 10035200 + 627200), 1047618},
     {"nice-4x5x1000", "train", 2 * (11 * 392000 + 12 * 4000000.0 + 12 * 392000), 19158352},
     {"nice-4x5x1000", "sample", 2 * 4 * (392000 + 4000000 + 392000), 19158352},
     /* six couplings of 392-500-500-784; all three products of every layer */
@@ -112,6 +115,7 @@ static tx_workload smaller(const tx_workload *w, tx_bench_data *data)
     s.data = data, s.batch = 17;
     if (strcmp(w->name, "nice-4x5x1000") == 0) s.options = "{couplings: 4, hidden: [9, 8]}";
     if (strcmp(w->name, "gan-1200") == 0) s.options = "{generator_hidden: [9], discriminator_hidden: [8]}";
+    if (strcmp(w->name, "dcgan-64-128") == 0) s.options = "{architecture: dcgan, channels: [3, 2], latent: 4}";
     if (strcmp(w->name, "pixelcnn-7x32") == 0) s.options = "{features: 3, layers: 2, hidden: 4}";
     for (size_t i = 0; i < TX_LEN(few); i++)
         if (w->estimator && strcmp(w->estimator, few[i].estimator) == 0) s.settings = few[i].settings;

@@ -17,7 +17,7 @@ refused() { # CODE MESSAGE ARGUMENT...
     [ $? -eq "$code" ] && grep -qF -- "$message" err.txt && [ ! -s out.txt ]
 }
 judge "an unknown workload is refused" refused 64 "unknown workload 'vae-500-2': did you mean 'vae-500-20'?" vae-500-2
-judge "with the list" refused 64 "vae-500-20, gan-1200, nice-4x5x1000, realnvp-6x2x500, maf-5x500, ica-784, made-500, nade-500, fvbn-logistic, rbm-500-cd1, pixelcnn-7x32" fvbn-logistic nothing
+judge "with the list" refused 64 "vae-500-20, gan-1200, dcgan-64-128, nice-4x5x1000, realnvp-6x2x500, maf-5x500, ica-784, made-500, nade-500, fvbn-logistic, rbm-500-cd1, pixelcnn-7x32" fvbn-logistic nothing
 judge "no time" refused 64 "0" --seconds 0
 judge "no threads" refused 64 "--threads" --threads 0
 judge "no such phase" refused 64 "expected train, sample or evaluate, found 'validate'" --phase validate

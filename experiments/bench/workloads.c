@@ -6,6 +6,7 @@ const tx_bench_data tx_bench_levels = {"bench_levels", "dequantised", TX_LEVELS,
 /* Settings that two workloads share. */
 static const char vae[] = "{latent: 20, hidden: [500], activation: tanh}";
 static const char gan[] = "{latent: 100, generator_hidden: [1200, 1200], discriminator_hidden: [1200, 1200]}";
+static const char dcgan[] = "{architecture: dcgan, channels: [64, 128], latent: 100}";
 static const char nice[] = "{couplings: 4, hidden: [1000, 1000, 1000, 1000, 1000]}";
 static const char realnvp[] = "{couplings: 6, hidden: [500, 500], batch_norm: true}";
 static const char maf[] = "{blocks: 5, hidden: [500], batch_norm: true}";
@@ -57,6 +58,29 @@ const tx_workload tx_workloads[] = {
      .mean = true,
      .seconds = 4,
      .pass = {{{100, 1200, 1200, 784}, 1, 0, 0, 0}}},
+    /* 14 x 14 pixels of 25 taps to 64 channels and 7 x 7 of 25 x 64 to 128, in D (three times forward, as above) and,
+     * transposed, in G; G's first and D's last layer. */
+    {.name = "dcgan-64-128",
+     .phase = &tx_bench_train,
+     .model = "gan",
+     .options = dcgan,
+     .settings = gan_adam,
+     .data = &tx_bench_binary,
+     .batch = 100,
+     .seconds = 6,
+     .pass = {{{25, 64}, 4 * 196, 3 * 196, 0, 2 * 196},
+              {{1600, 128}, 4 * 49, 3 * 49, 0, 4 * 49},
+              {{100, 6272}, 1, 1, 0, 0},
+              {{6272, 1}, 3, 2, 0, 3}}},
+    {.name = "dcgan-64-128",
+     .phase = &tx_bench_sample,
+     .model = "gan",
+     .options = dcgan,
+     .data = &tx_bench_binary,
+     .batch = 1000,
+     .mean = true,
+     .seconds = 4,
+     .pass = {{{25, 64}, 196, 0, 0, 0}, {{1600, 128}, 49, 0, 0, 0}, {{100, 6272}, 1, 0, 0, 0}}},
     /* Four couplings; the first one's input is data. */
     {.name = "nice-4x5x1000",
      .phase = &tx_bench_train,
