@@ -29,10 +29,12 @@ WIDE = {
     "kde": "",
     "made": "hidden: [300]",
     "made_mog": "hidden: [200], components: 3",
+    "maf": "hidden: [200], blocks: 2",
     "mixture": "components: 20",
     "nade": "hidden: [200]",
     "nice": "couplings: 4, hidden: [200]",
     "rbm": "hidden: 200, sample_steps: 20",
+    "realnvp": "hidden: [200], couplings: 2",
     "vae": "latent: 5, hidden: [200]",
 }
 CORES = ["Prescott", "Sandybridge", "Haswell", "Zen", "SkylakeX"]
