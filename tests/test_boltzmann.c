@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include "common/likelihood/estimator.h"
 #include "common/model/energy.h"
+#include "common/tensor/kernels.h"
 #include "common/tensor/parallel.h"
+#include "models/boltzmann/units.h"
 #include "tests/support/check.h"
 
 enum { MOST = 8, ROWS = 64 };
@@ -382,6 +384,44 @@ static void cd1_statistics(void)
     free_steps(&q), close_toy(&o);
 }
 
+/* Sums over the ones of a matrix are its product, on every instruction set with the same bits; also where the last
+ * panel of columns overlaps the one before, and for rows and columns without a one. */
+static void sums_of_ones(void)
+{
+    enum { N = 9, D = 37, H = 2 * 128 + 45 };
+    static const char *const sets[] = {"x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4"};
+    static real x[N * D], w[D * H], bias[H], y[N * H], product[N * H], first[N * H], g[D * H], gp[D * H];
+    tx_tape *t = tx_tape_new(1 << 16);
+    uint32_t *memory = tx_alloc(tx_ones_room(N, D), sizeof *memory);
+    for (size_t i = 0; i < N * D; i++) x[i] = i / D != 3 && i % D != 5 && tx_rng_uniform1(tx_rng_root(7), i) < 0.2;
+    tx_rng_normal(tx_rng_root(8), 0, D * H, w), tx_rng_normal(tx_rng_root(9), 0, H, bias);
+    tx_ones o = tx_ones_of(N, D, x, memory), part[2] = {o, o};
+    tx_dense_forward(N, D, H, x, w, bias, TX_LINEAR, product);
+    for (size_t k = 0; k < TX_LEN(sets); k++) {
+        setenv("TAXON_ISA", sets[k], 1);
+        if (tx_kernels_start() != TX_OK) continue;
+        for (size_t i = 0; i < N * H; i++) y[i] = NAN;
+        tx_ones_sum(&o, w, H, bias, y);
+        if (k == 0) memcpy(first, y, sizeof first);
+        CHECK_TRUE(memcmp(first, y, sizeof y) == 0);
+        for (size_t i = 0; i < N * H; i++) CHECK_NEAR(y[i], product[i], tight);
+    }
+    unsetenv("TAXON_ISA");
+    CHECK_OK(tx_kernels_start());
+    /* [x; x]' [p; -2 p] = - x' p; the second list's rows come after the first's */
+    static real p[2 * N * H];
+    for (size_t i = 0; i < N * H; i++) p[i] = product[i], p[N * H + i] = -2 * product[i];
+    tx_var sum = tx_ones_statistics(t, &part[0], &part[1], D, tx_leaf(t, tx_matrix(p, 2 * N, H)));
+    tx_compute(t, sum);
+    memcpy(g, sum->v.x, sizeof g);
+    tx_gemm(true, false, D, H, N, -1, x, D, product, H, 0, gp, H);
+    for (size_t i = 0; i < D * H; i++) CHECK_NEAR(g[i], gp[i], 10 * tight);
+    sum->rows(sum, 11, 20, y);
+    CHECK_TRUE(memcmp(y, g + 11 * H, 9 * H * sizeof *g) == 0);
+    CHECK_TRUE(tx_ones_pay(&o, D, H) && !tx_ones_pay(&o, D, 20) && !tx_ones_pay(&(tx_ones){0}, D, H));
+    free(memory), tx_tape_free(t);
+}
+
 /* The decay of weight_cost is of W alone. */
 static void weight_cost(void)
 {
@@ -676,6 +716,7 @@ int main(void)
         {"dbm: training raises the exact log-likelihood", dbm_learns},
         {"steps of long chains follow the exact gradient", cd_gradients},
         {"rbm: the mean step of CD-1", cd1_statistics},
+        {"sums over ones are products", sums_of_ones},
         {"rbm: weight_cost decays W alone", weight_cost},
         {"samples follow enumerated probabilities", samples_follow},
         {"samples follow densities on the line", real_samples_follow},

@@ -834,14 +834,18 @@ static void test_gemm_threads(void)
     tx_threads_set(1);
 }
 
-static void check_dense(size_t n, size_t i, size_t o, const real *bias)
+static void check_dense(size_t n, size_t i, size_t o, const real *bias, bool transposed)
 {
     static double (*const f[])(double) = {NULL, NULL, NULL, tanh, sigmoid, softplus};
-    naive_gemm(false, false, n, o, i, 1, A, i, X, o, 0, NULL, 0);
+    const double alpha = transposed ? 0.5 : 1;
+    naive_gemm(false, transposed, n, o, i, (real)alpha, A, i, X, transposed ? i : o, 0, NULL, 0);
     for (tx_act act = TX_LINEAR; act <= TX_SOFTPLUS; act++) {
         for (int threads = 1; threads <= 3; threads += 2) {
             tx_threads_set(threads);
-            tx_dense_forward(n, i, o, A, X, bias, act, O[threads]);
+            if (transposed)
+                tx_dense_transposed(n, i, o, (real)alpha, A, X, bias, act, O[threads]);
+            else
+                tx_dense_forward(n, i, o, A, X, bias, act, O[threads]);
         }
         CHECK_INT(memcmp(O[1], O[3], n * o * sizeof(real)), 0);
         double worst = 0;
@@ -860,7 +864,7 @@ static void dense(void)
 {
     static const size_t shape[][3] = {{1, 1, 1}, {7, 65, 64}, {65, 7, 1}, {40, 64, 401}, {200, 65, 66}};
     for (size_t s = 0; s < TX_LEN(shape); s++)
-        for (int b = 0; b < 2; b++) check_dense(shape[s][0], shape[s][1], shape[s][2], b ? B : NULL);
+        for (int b = 0; b < 4; b++) check_dense(shape[s][0], shape[s][1], shape[s][2], b % 2 ? B : NULL, b > 1);
 }
 static void test_dense(void) { on_every_isa(dense); }
 

@@ -115,10 +115,24 @@ static real *take(tx_tape *t, size_t n) { return tx_arena_alloc(tx_tape_arena(t)
 
 /* ---- conditionals: hidden units given y, y given hidden units ---- */
 
-/* p(h_j = 1 | y) = sigmoid(c + y W)_j */
-static void hidden_means(const tx_model *m, size_t n, const real *y, real *p)
+static uint32_t *room_of_ones(const tx_model *m, tx_tape *t, size_t n)
 {
-    tx_dense_forward(n, m->space->dim, n_hidden(m), y, weights(m), bias_h(m), TX_SIGMOID, p);
+    if (((const rbm *)m->state)->real_valued) return NULL;
+    return tx_arena_alloc(tx_tape_arena(t), tx_ones_room(n, m->space->dim) * sizeof(uint32_t));
+}
+
+/* p(h_j = 1 | y) = sigmoid(c + y W)_j; returns the ones of y, or none where y is real. */
+static tx_ones hidden_means(const tx_model *m, size_t n, const real *y, uint32_t *memory, real *p)
+{
+    size_t d = m->space->dim, h = n_hidden(m);
+    tx_ones o = memory ? tx_ones_of(n, d, y, memory) : (tx_ones){0};
+    if (tx_ones_pay(&o, d, h)) {
+        tx_ones_sum(&o, weights(m), h, bias_h(m), p);
+        tx_vec_act(TX_SIGMOID, n * h, p, p);
+    } else {
+        tx_dense_forward(n, d, h, y, weights(m), bias_h(m), TX_SIGMOID, p);
+    }
+    return o;
 }
 
 /* b/sigma, the mean of y where no hidden unit is on. */
@@ -183,6 +197,7 @@ typedef struct phases {
     size_t n, m;
     real *y, *p; /* [n+m,d]; [n+m,h], p(h | y) */
     const real *rest;
+    tx_ones ones[2];       /* of batch and chains */
     double reconstruction; /* squared error of the batch's first sweep, a row */
 } phases;
 
@@ -191,6 +206,7 @@ typedef struct phases {
 static void negative_phase(tx_model *m, tx_step *s, int k, size_t from, phases *q)
 {
     size_t d = m->space->dim, h = n_hidden(m);
+    uint32_t *room = room_of_ones(m, s->tape, q->m);
     real *unit = take(s->tape, q->m * h), *y = q->y + q->n * d, *p = q->p + q->n * h;
     const real *start = q->p + from * h;
     for (int i = 0; i < k; i++) {
@@ -199,7 +215,7 @@ static void negative_phase(tx_model *m, tx_step *s, int k, size_t from, phases *
         visible_means(m, q->m, unit, q->rest, y);
         if (i == 0 && from == 0) q->reconstruction = tx_squared_error(s->tape, q->m * d, y, q->y) / (double)q->m;
         draw_visible(m, tx_rng_named(r, "visible"), 0, q->m, y, y);
-        hidden_means(m, q->m, y, p);
+        q->ones[1] = hidden_means(m, q->m, y, room, p);
     }
 }
 
@@ -241,7 +257,11 @@ static bool descend(tx_model *m, tx_step *s, const phases *q)
     tx_gemm(false, false, 1, d, rows, 1, share, rows, q->y, d, 0, gb.x, d);
     tx_mat_sum_cols(rows, h, q->p, gc.x);
     if (k->real_valued) real_gradients(m, t, q, gb.x, gs.x);
-    tx_var gw = tx_statistics(t, tx_leaf(t, tx_matrix(q->y, rows, d)), tx_leaf(t, tx_matrix(q->p, rows, h)));
+    tx_var p = tx_leaf(t, tx_matrix(q->p, rows, h)), gw;
+    if (tx_ones_pay(&q->ones[0], d, h) && tx_ones_pay(&q->ones[1], d, h))
+        gw = tx_ones_statistics(t, &q->ones[0], &q->ones[1], d, p);
+    else
+        gw = tx_statistics(t, tx_leaf(t, tx_matrix(q->y, rows, d)), p);
     tx_var of_biases[] = {tx_leaf(t, gb), tx_leaf(t, gc), k->real_valued ? tx_leaf(t, gs) : NULL};
     bool fine = tx_optim_step(m->optim[BIASES], m->net[BIASES], t, of_biases, s->rate, s->clip_norm, s->weight_decay);
     return tx_optim_step(m->optim[WEIGHTS], m->net[WEIGHTS], t, &gw, s->rate, s->clip_norm,
@@ -289,8 +309,8 @@ static tx_status train_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *ou
     phases q = {.n = n, .m = k->persistent ? tx_rows(chain) : n, .rest = resting(m, t)};
     q.y = take(t, (q.n + q.m) * d), q.p = take(t, (q.n + q.m) * h);
     scale_rows(m, t, -1, n, x.x, q.y);
-    if (k->persistent) memcpy(q.y + n * d, chain.x, q.m * d * sizeof *q.y);
-    hidden_means(m, k->persistent ? n + q.m : n, q.y, q.p);
+    q.ones[0] = hidden_means(m, n, q.y, room_of_ones(m, t, n), q.p);
+    if (k->persistent) hidden_means(m, q.m, chain.x, room_of_ones(m, t, q.m), q.p + n * h);
     negative_phase(m, s, c->k, k->persistent ? n : 0, &q);
     if (k->persistent) memcpy(chain.x, q.y + n * d, q.m * d * sizeof *q.y);
     out->n = 1;
@@ -524,6 +544,7 @@ typedef struct chains {
     tx_tensor x;
     const real *rest;
     real *p, *unit; /* [n,h] */
+    uint32_t *room; /* for the ones of each part, or NULL */
 } chains;
 
 enum { PART = 50 /* chains that one thread moves */ };
@@ -536,10 +557,11 @@ static void run_part(void *ctx, size_t part)
     int steps = ((const rbm_config *)m->config)->sample_steps;
     uint64_t first = q->first + from;
     real *y = q->x.x + from * d, *p = q->p + from * h, *unit = q->unit + from * h;
+    uint32_t *room = q->room ? q->room + part * tx_ones_room(PART, d) : NULL;
     if (n > PART) n = PART;
     for (int i = 0; i < steps; i++) {
         tx_rng r = tx_rng_fold(q->r, (uint64_t)i);
-        hidden_means(m, n, y, p);
+        hidden_means(m, n, y, room, p);
         draw_hidden(m, tx_rng_named(r, "hidden"), first, n, p, unit);
         visible_means(m, n, unit, q->rest, y);
         if (!q->mean || i + 1 < steps) draw_visible(m, tx_rng_named(r, "visible"), first, n, y, y);
@@ -549,7 +571,8 @@ static void run_part(void *ctx, size_t part)
 static void run_chains(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, bool mean, tx_tensor x)
 {
     size_t n = tx_rows(x), h = n_hidden(m);
-    chains q = {m, r, first, mean, x, resting(m, t), take(t, n * h), take(t, n * h)};
+    chains q = {m, r, first, mean, x, resting(m, t), take(t, n * h), take(t, n * h), NULL};
+    q.room = room_of_ones(m, t, (n + PART - 1) / PART * (PART + 1));
     draw_base(m, tx_rng_named(r, "base"), first, x);
     tx_parallel((n + PART - 1) / PART, run_part, &q);
     scale_rows(m, t, 1, n, x.x, x.x);
