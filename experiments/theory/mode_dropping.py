@@ -32,9 +32,13 @@ def main():
         real = next(r for d, r in order if d == dataset and r)
         rows.append((dataset, "real rows", 1, 0, *(v for n in NUMBERS for v in (real[n], float("nan")))))
     e.table(("dataset game seeds diverged " + " ".join(f"{n} {n}_error" for n in NUMBERS)).split(), rows)
-    log = ["set logscale xy", "set format xy '10^{%L}'", "set key outside right"]
-    e.figure([(dataset, "KL(data || model), smoothed", "KL(model || data), smoothed", log,
-               [("points pt 7 ps 1.2", game, [(max(m[3], 1e-4), max(m[4], 1e-4))]) for game, m in games if np.isfinite(m[3])]) for dataset, games in points.items()], (1200, 420))
+    games = list(dict.fromkeys(game for _, game in found))
+    names = ", ".join(f"'{game.replace('_', ' ')}' {i}" for i, game in enumerate(games))
+    tics = [f"set xtics ({names}) rotate by 40 right", "set bmargin 8", f"set xrange [-0.5:{len(games) - 0.5}]", "set yrange [0:1.2]", "set key top right horizontal"]
+    whole = {d: next(r for other, r in order if other == d and r)["mode_count"] for d in points}
+    e.figure([(title, "", "", tics, [("points pt 7 ps 1.1", dataset, [(games.index(game), m[at] / (whole[dataset] if at == 0 else 1))
+               for game, m in of_set if np.isfinite(m[at])]) for dataset, of_set in points.items()])
+              for title, at in (("share of the modes found", 0), ("share of samples near a mode", 1))], (1000, 430))
     for r in rows:
         print(f"{r[0]}, {r[1]}: {r[4]:.1f} modes, {100 * r[6]:.1f} % of high quality, KL {r[10]:.3g}, reverse {r[12]:.3g}")
 
