@@ -201,8 +201,11 @@ const char *tx_score_name(tx_score s)
 void tx_model_evaluate(tx_model *m, tx_tape *t, tx_score s, tx_rng r, uint64_t first, tx_tensor x, double value[])
 {
     TX_REQUIRE(s != TX_SCORE_NONE, "%s has no score to evaluate", m->ops->name);
-    tx_model_bind(m, t);
-    tx_var data = tx_leaf(t, x);
-    tx_var y = score(m, t, s, r, first, data);
-    for (size_t i = 0; i < tx_rows(x); i++) value[i] = (double)y->v.x[i];
+    size_t n = tx_rows(x), most = m->ops->at_once ? 1 + m->ops->at_once / tx_cols(x) : n;
+    for (size_t from = 0, to; from < n; from = to) {
+        to = n - from < most ? n : from + most;
+        tx_model_bind(m, t);
+        tx_var y = score(m, t, s, r, first + from, tx_leaf(t, tx_slice_rows(x, from, to)));
+        for (size_t i = from; i < to; i++) value[i] = (double)y->v.x[i - from];
+    }
 }

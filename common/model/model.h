@@ -33,6 +33,8 @@ typedef struct tx_model_ops {
     unsigned    spaces;                                   /**< OR of TX_ON_* */
     size_t      state_size, config_size;                  /**< allocated and zeroed by the framework */
     const tx_option *options;
+    size_t      at_once;                                  /**< numbers of x[n,d] that one pass of tx_model_evaluate takes, about; 0: all:
+                                                               for models whose layers are many times as wide as the data */
     /** Settings at toy size for the contract battery (tests/test_contract.c), a YAML list of maps of options, each tried:
      *  "[{hidden: [7]}, {hidden: [5, 6], masks: 3}]"; NULL: the defaults only. */
     const char *toys;

@@ -7,7 +7,7 @@
 #define TX_MODELS_GATED_H
 #include "common/model/model.h"
 
-enum { TX_GATED_LAYERS = 32, TX_GATED_LANES = 32 /**< samples drawn side by side */ };
+enum { TX_GATED_LAYERS = 32, TX_GATED_LANES = 32 /**< samples drawn side by side */, TX_GATED_AT_ONCE = 1 << 14 };
 
 typedef struct tx_gated_spec {
     size_t height, width;

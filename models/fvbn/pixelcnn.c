@@ -61,6 +61,7 @@ const tx_model_ops tx_model_pixelcnn = {
     .state_size = sizeof(tx_gated),
     .config_size = sizeof(pixelcnn_config),
     .options = options,
+    .at_once = TX_GATED_AT_ONCE,
     .toys = "[{features: 4, layers: 2, first_kernel: 5, hidden: 5}, "
             "{features: 3, layers: 1, first_kernel: 3, kernel: 5, hidden: 4, position: true}]",
     .check = check,

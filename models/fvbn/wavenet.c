@@ -60,6 +60,7 @@ const tx_model_ops tx_model_wavenet = {
     .state_size = sizeof(tx_gated),
     .config_size = sizeof(wavenet_config),
     .options = options,
+    .at_once = TX_GATED_AT_ONCE,
     .toys = "[{features: 4, skip: 5, layers: 3, hidden: 5}, "
             "{features: 3, skip: 2, layers: 1, blocks: 2, kernel: 3, hidden: 4, position: true}]",
     .check = check,
