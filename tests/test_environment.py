@@ -25,6 +25,7 @@ evaluate: {estimators: [exact, elbo], n_sample: 4}
 WIDE = {
     "dbm": "hidden: [200, 100], sample_steps: 20",
     "gan": "latent: 10, generator_hidden: [200], discriminator_hidden: [200]",
+    "gsn": "hidden: [200], burn_in: 5, mixing_steps: 20",
     "iwae": "latent: 5, hidden: [200], n_sample: 5",
     "kde": "",
     "made": "hidden: [300]",
@@ -32,6 +33,7 @@ WIDE = {
     "maf": "hidden: [200], blocks: 2",
     "mixture": "components: 20",
     "nade": "hidden: [200]",
+    "nce": "hidden: [200], sample_steps: 2",
     "nice": "couplings: 4, hidden: [200]",
     "rbm": "hidden: 200, sample_steps: 20",
     "realnvp": "hidden: [200], couplings: 2",

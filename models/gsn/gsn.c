@@ -297,7 +297,7 @@ static tx_var show_draw(tx_model *m, tx_tape *t, tx_rng r, const walk *w)
     tx_var mean = tx_output(t, m->space, w->a);
     if (!counts) return mean;
     tx_tensor level = tx_tape_tensor(t, w->n, m->space->dim);
-    for (size_t i = 0; i < tx_len(level); i++) level.x[i] = (real)rint((double)mean->v.x[i]);
+    for (size_t i = 0, len = tx_len(level); i < len; i++) level.x[i] = (real)rint((double)mean->v.x[i]);
     return tx_leaf(t, level);
 }
 

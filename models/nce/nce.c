@@ -209,17 +209,22 @@ static tx_var log_noise(tx_model *m, tx_tape *t, tx_var x)
     return tx_normal_logp(t, x, mean, tx_repeat_rows(t, var(m, NOISE, s->log_variance), n));
 }
 
-static void draw_noise(const tx_model *m, tx_rng r, uint64_t first, tx_tensor x)
+static void draw_noise(const tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
 {
     const nce *s = m->state;
-    size_t d = m->space->dim;
+    size_t n = tx_rows(x), d = tx_cols(x);
     const real *mean = value(m, NOISE, s->mean).x;
-    (bits(m) ? tx_rng_uniform : tx_rng_normal)(r, first * d, tx_len(x), x.x);
-    for (size_t i = 0; i < tx_len(x); i++) {
-        double a = (double)mean[i % d], u = (double)x.x[i];
-        x.x[i] = bits(m) ? (real)(u < 1 / (1 + exp(-a)))
-                         : (real)(a + exp(0.5 * (double)value(m, NOISE, s->log_variance).x[i % d]) * u);
+    real *share = tx_tape_tensor(t, 1, d).x; /* probabilities, or deviations */
+    if (bits(m)) {
+        tx_vec_act(TX_SIGMOID, d, mean, share);
+        for (size_t i = 0; i < n; i++) tx_rng_bernoulli(r, (first + i) * d, d, share, x.x + i * d);
+        return;
     }
+    tx_vec_affine(d, (real)0.5, value(m, NOISE, s->log_variance).x, 0, share);
+    tx_vec_exp(d, share, share);
+    tx_rng_normal(r, first * d, n * d, x.x);
+    tx_mat_mul_row(n, d, x.x, share, x.x);
+    tx_mat_add_row(n, d, x.x, mean, x.x);
 }
 
 /* ---- training ---- */
@@ -243,7 +248,7 @@ static tx_status train_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *ou
     tx_tape *t = s->tape;
     tx_tensor both = tx_tape_tensor(t, n + n * nu, tx_cols(x));
     memcpy(both.x, x.x, tx_len(x) * sizeof(real));
-    draw_noise(m, tx_rng_named(s->rng, "noise"), 0, tx_slice_rows(both, n, n + n * nu));
+    draw_noise(m, t, tx_rng_named(s->rng, "noise"), 0, tx_slice_rows(both, n, n + n * nu));
     tx_var u = tx_leaf(t, both), c = var(m, ENERGY, ((nce *)m->state)->c);
     tx_var g = tx_add_row(t, tx_sub(t, f(m, t, u), log_noise(m, t, u)), c);
     double data, noise, log_nu = log((double)nu);
@@ -369,7 +374,7 @@ static void sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor 
     langevin q = {.now = tx_alloc(2 * n, sizeof(double)), .y = bits(m) ? NULL : tx_alloc(3 * len, sizeof(real))};
     q.then = q.now + n;
     if (q.y) q.gx = q.y + len, q.gy = q.gx + len;
-    draw_noise(m, tx_rng_named(r, "start"), first, x);
+    draw_noise(m, t, tx_rng_named(r, "start"), first, x);
     look(m, t, x, q.now, q.gx);
     for (uint64_t k = 0; k < steps; k++) {
         tx_rng own = tx_rng_fold(tx_rng_named(r, "chain"), k);
