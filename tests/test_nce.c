@@ -490,6 +490,11 @@ static void self_contrast(void)
         double *g = tx_alloc(tx_len(block), sizeof *g), cosine, nu = k == 0 ? 1 : 3;
         shake(m, 0.7);
         likelihood_gradient(m, TX_SCORE_LOG_PROB, 0, share, g);
+        tx_tape *t = tx_tape_new(1 << 16);
+        train_with(m, "sgd");
+        CHECK_NEAR(step(m, t, tx_rng_root(3), 0, tx_matrix(x, ROWS, BITS)).m[1].value, log1p(nu) + nu * log1p(1 / nu),
+                   is_double ? 1e-12 : 1e-5);
+        tx_tape_free(t);
         CHECK_TRUE(compare(m, 3000, x, nu / (1 + nu), g, &cosine) < 5);
         CHECK_TRUE(cosine > 0.99);
         CHECK_TRUE(compare(m, 3000, x, 1.1 * nu / (1 + nu), g, &cosine) > 5);
