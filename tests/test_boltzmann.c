@@ -598,6 +598,49 @@ static void ais_agrees(void)
         }
 }
 
+/* Chains that stay at one temperature come to f_beta, whose ratio to the base is the weight of a step without a move.
+ */
+static void transitions_keep(void)
+{
+    enum { N = 40000, STEPS = 25, WIDTH = 4, STATES = 1 << WIDTH };
+    static const char *const models[][2] = {{"rbm", "{hidden: 3}"}, {"dbm", "{hidden: [4, 5]}"}};
+    const double beta = 0.4;
+    for (size_t k = 0; k < TX_LEN(models); k++) {
+        toy o;
+        open_toy(&o, models[k][0], models[k][1], false, WIDTH);
+        shake(o.m, 1.5, 111);
+        const tx_energy *e = o.m->ops->energy;
+        real *x = tx_alloc(N * WIDTH, sizeof *x), all[STATES * WIDTH];
+        double *w = tx_alloc(N, sizeof *w), p[STATES] = {0}, total = 0, count[STATES] = {0};
+        for (size_t v = 0; v < STATES; v++) write_state(v, WIDTH, all + v * WIDTH);
+        tx_model_bind(o.m, o.t);
+        e->anneal(o.m, o.t, tx_rng_root(0), 0, 0, beta, false, tx_matrix(all, STATES, WIDTH), p);
+        for (size_t v = 0; v < STATES; v++) {
+            for (size_t j = 0; k == 0 && j < WIDTH; j++) { /* of the rbm: pixels; of the dbm uniform */
+                double mean = o.view.space.mean[j];
+                p[v] += all[v * WIDTH + j] > 0 ? log(mean) - log1p(-mean) : 0;
+            }
+            total += p[v] = exp(p[v]);
+        }
+        e->draw_base(o.m, tx_rng_root(1), 0, tx_matrix(x, N, WIDTH));
+        for (uint64_t t = 0; t < STEPS; t++) {
+            tx_model_bind(o.m, o.t);
+            e->anneal(o.m, o.t, tx_rng_fold(tx_rng_root(2), t), 0, beta, beta, true, tx_matrix(x, N, WIDTH), w);
+        }
+        for (size_t i = 0; i < N; i++) {
+            size_t v = 0;
+            for (size_t j = 0; j < WIDTH; j++) v |= (size_t)(x[i * WIDTH + j] > 0) << j;
+            count[v] += 1.0 / N;
+            CHECK_TRUE(w[i] == 0);
+        }
+        for (size_t v = 0; v < STATES; v++) {
+            double share = p[v] / total;
+            CHECK_NEAR(count[v], share, 5 * sqrt(share * (1 - share) / N) + 1e-9);
+        }
+        free(x), free(w), close_toy(&o);
+    }
+}
+
 /* Few steps: chains from the base fall short of log Z on average, chains from exact draws exceed it. */
 static void ais_bounds(void)
 {
@@ -721,6 +764,7 @@ int main(void)
         {"samples follow enumerated probabilities", samples_follow},
         {"samples follow densities on the line", real_samples_follow},
         {"AIS agrees with brute force, its intervals cover", ais_agrees},
+        {"transitions leave every temperature's distribution unchanged", transitions_keep},
         {"AIS bounds log Z from below, from exact draws from above", ais_bounds},
         {"estimates say what they are", estimates},
         {"AIS of the base is exact", ais_of_the_base},
