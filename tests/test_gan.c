@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "common/model/model.h"
+#include "models/gan/dcgan.h"
 #include "models/gan/games.h"
 #include "tests/support/check.h"
 
@@ -694,6 +695,57 @@ static void running_statistics_of_noise(void)
     tx_tape_free(t), tx_model_free(m);
 }
 
+typedef struct lone {
+    tx_params *p, *running;
+    tx_dcgan d;
+} lone;
+
+/* A discriminator by itself, of images with so many channels, `pack` of them at once; its weights do not depend on how
+ * the channels come. */
+static lone discriminator(size_t channels, size_t pack)
+{
+    lone n = {tx_params_new("discriminator"), tx_params_new_state("statistics"), {0}};
+    tx_space space = picture;
+    tx_ints maps = {2, {3, 4}};
+    space.channel = channels, space.dim = HEIGHT * WIDTH * channels;
+    n.d = tx_dcgan_discriminator(n.p, n.running, &space, &maps, pack);
+    tx_params_seal(n.p, tx_rng_root(3)), tx_params_seal(n.running, tx_rng_root(3));
+    tx_tensor w = tx_params_block(n.p);
+    tx_rng_normal(tx_rng_root(9), 0, tx_len(w), w.x);
+    return n;
+}
+
+static void verdicts(lone *n, tx_tape *t, size_t parts, size_t n_row, real *x, real v[])
+{
+    tx_tape_reset(t), tx_params_bind(n->p, t), tx_params_bind(n->running, t);
+    tx_var in = tx_leaf(t, tx_matrix(x, n_row, HEIGHT * WIDTH * n->d.map[0].in));
+    memcpy(v, tx_dcgan_discriminate(t, n->p, n->running, &n->d, parts, in)->v.x, n_row * sizeof *v);
+}
+
+/* Data and fakes below one another are what each is alone; two images side by side are one of twice the channels. */
+static void parts_and_packs(void)
+{
+    enum { PIXELS = HEIGHT * WIDTH };
+    lone two = discriminator(2, 1), four = discriminator(4, 1), pair = discriminator(2, 2);
+    tx_tape *t = tx_tape_new(1 << 18);
+    real x[IMAGES * IMAGE], y[IMAGES * IMAGE], v[IMAGES], w[IMAGES];
+    tx_rng_normal(tx_rng_root(2), 0, IMAGES * IMAGE, x);
+    verdicts(&two, t, 2, IMAGES, x, v);
+    verdicts(&two, t, 1, IMAGES / 2, x, w);
+    verdicts(&two, t, 1, IMAGES / 2, x + IMAGES / 2 * IMAGE, w + IMAGES / 2);
+    for (int i = 0; i < IMAGES; i++) CHECK_NEAR(v[i], w[i], 100 * TOL);
+    for (int i = 0; i < IMAGES / 2; i++)
+        for (int q = 0; q < PIXELS; q++)
+            for (int c = 0; c < 4; c++) y[i * 2 * IMAGE + q * 4 + c] = x[(2 * i + c / 2) * IMAGE + q * 2 + c % 2];
+    verdicts(&pair, t, 1, IMAGES / 2, x, v);
+    verdicts(&four, t, 1, IMAGES / 2, y, w);
+    for (int i = 0; i < IMAGES / 2; i++) CHECK_NEAR(v[i], w[i], 100 * TOL);
+    CHECK_TRUE(fabs((double)(v[0] - v[1])) > 0.01);
+    lone *all[] = {&two, &four, &pair};
+    for (int i = 0; i < 3; i++) tx_params_free(all[i]->p), tx_params_free(all[i]->running);
+    tx_tape_free(t);
+}
+
 static void convolutional_refusals(void)
 {
     static const struct {
@@ -781,6 +833,7 @@ int main(void)
         {"flow_gan: slopes of both players by differences", flow_slopes},
         {"flow_gan: by likelihood it is nice", flow_is_nice},
         {"dcgan: slopes of both players by differences", convolutional_slopes},
+        {"dcgan: parts and packs", parts_and_packs},
         {"dcgan: running statistics", running_statistics},
         {"dcgan: running statistics are those of the noise", running_statistics_of_noise},
         {"dcgan: what does not apply is refused", convolutional_refusals},
