@@ -23,7 +23,7 @@ import numpy as np
 import xarray as xr
 
 TRAILER = 77
-SCHEMAS = {"taxon-run", "taxon-evaluation", "taxon-compare", "taxon-checkpoint", "taxon-samples"}
+SCHEMAS = {"taxon-run", "taxon-evaluation", "taxon-compare", "taxon-checkpoint", "taxon-samples", "taxon-imputation"}
 ENGINES = "netcdf4", "h5netcdf"
 KINDS = {"exact", "lower_bound", "upper_bound", "estimate"}
 MEASURES = {"counting", "lebesgue"}

@@ -11,7 +11,7 @@ none() {
 }
 
 # Includes point one way.
-order=(common/base common/tensor common/data common/model "common/likelihood common/quality common/store" models experiments)
+order=(common/base common/tensor common/data common/model "common/likelihood common/quality common/store" common/impute models experiments)
 allowed=""
 for level in "${order[@]}"; do
   for folder in $level; do

@@ -10,6 +10,7 @@ enum { TX_MAX_NETS = 4, TX_MAX_METRICS = 8 };
 typedef struct tx_model tx_model;
 typedef struct tx_prior tx_prior;                         /**< common/model/latent.h */
 typedef struct tx_energy tx_energy;                       /**< common/model/energy.h */
+typedef struct tx_conditional tx_conditional;             /**< common/model/conditional.h */
 typedef struct tx_latent { size_t dim; const tx_prior *prior; } tx_latent;
 
 /** Spaces a model can be a distribution over: an OR of these. */
@@ -59,6 +60,8 @@ typedef struct tx_model_ops {
     tx_var    (*log_prob_along)(tx_model *m, tx_tape *t, uint64_t ordering, tx_var x);
     /** A density that is known up to a constant, p(x) = p*(x)/Z (common/model/energy.h); NULL: none. */
     const tx_energy *energy;
+    /** What is known of p(missing variables | observed ones) (common/model/conditional.h); NULL: nothing. */
+    const tx_conditional *conditional;
     /** Latent variables, z ~ p(z), x ~ p(x|z) (common/model/latent.h): their dimension and prior, and the last layer a of
      *  the decoder or generator, [n,k] -> [n,d], of which tx_output(t, space, a) is G(z) = E[x|z]. Both or neither. */
     tx_latent (*latent)(const tx_model *m);

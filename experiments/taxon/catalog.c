@@ -1,6 +1,7 @@
 #include "experiments/taxon/catalog.h"
 #include "common/base/text.h"
 #include "common/data/view.h"
+#include "common/impute/impute.h"
 #include "common/likelihood/estimator.h"
 #include "common/model/train.h"
 #include "common/quality/metric.h"
@@ -50,6 +51,13 @@ static bool optimizer_at(int i, tx_item *out)
     return o != NULL;
 }
 
+static bool imputer_at(int i, tx_item *out)
+{
+    const tx_impute_ops *o = tx_impute_list[i];
+    if (o) *out = (tx_item){o->name, o->summary, o->citation, NULL, o->options};
+    return o != NULL;
+}
+
 const tx_catalog tx_catalog_list[] = {
     {"models", "model", model_at},
     {"datasets", "data set", dataset_at},
@@ -57,6 +65,7 @@ const tx_catalog tx_catalog_list[] = {
     {"estimators", "estimator", estimator_at},
     {"metrics", "metric", metric_at},
     {"optimizers", "optimizer", optimizer_at},
+    {"imputers", "imputer", imputer_at},
     {NULL, NULL, NULL},
 };
 

@@ -1,4 +1,4 @@
-/** What can be chosen by name, as one kind of list: models, data sets, views, estimators, metrics, optimisers. */
+/** What can be chosen by name, as one kind of list: models, data sets, views, estimators, metrics, optimisers, imputers. */
 #ifndef TX_TAXON_CATALOG_H
 #define TX_TAXON_CATALOG_H
 #include "common/base/options.h"

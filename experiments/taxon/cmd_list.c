@@ -51,7 +51,7 @@ static int run_list(const tx_args *a)
 static const tx_flag flags[] = {{"json", 0, NULL, "print JSON"}, {0}};
 const tx_command tx_command_list = {.name = "list",
                                     .summary = "What can be chosen by name",
-                                    .usage = "models|datasets|views|estimators|metrics|optimizers",
+                                    .usage = "models|datasets|views|estimators|metrics|optimizers|imputers",
                                     .flags = flags,
                                     .min = 1,
                                     .max = 1,

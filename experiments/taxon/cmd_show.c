@@ -57,7 +57,7 @@ static tx_status fail_unknown(const char *name)
         for (int i = 0; n < MAX_NAMES && c->at(i, &item); i++) known[n++] = item.name;
     const char *near = tx_nearest(name, known);
     return tx_fail(TX_EUSAGE,
-                   "show: unknown name '%s'%s%s%s; `taxon list models|datasets|views|estimators|metrics|optimizers`",
+                   "show: unknown name '%s'%s%s%s; `taxon list models|datasets|views|estimators|metrics|optimizers|imputers`",
                    name, near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
@@ -120,7 +120,7 @@ static int run_show(const tx_args *a)
 static const tx_flag flags[] = {{"json", 0, NULL, "print JSON: a list of what has this name"}, {0}};
 const tx_command tx_command_show = {
     .name = "show",
-    .summary = "Every option of a model, data set, view, estimator, metric, optimizer, `train`, "
+    .summary = "Every option of a model, data set, view, estimator, metric, optimizer, imputer, `train`, "
                "`dataset`, `view` or `evaluate`: default, meaning, range, source",
     .usage = "NAME",
     .flags = flags,

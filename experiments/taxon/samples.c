@@ -36,9 +36,9 @@ static void shades(const tx_view *v, const real x[], size_t len, double *lo, dou
     if (!(*hi > *lo)) *hi = *lo + 1;
 }
 
-static tx_status grid(const char *path, const tx_view *v, size_t n, const real x[])
+/* x[len] as grey levels. */
+static uint8_t *levels_of(const tx_view *v, size_t len, const real x[])
 {
-    size_t len = n * v->space.dim, height = v->space.height;
     uint8_t *level = tx_alloc(len, 1);
     double lo, hi;
     shades(v, x, len, &lo, &hi);
@@ -46,8 +46,19 @@ static tx_status grid(const char *path, const tx_view *v, size_t n, const real x
         double p = ((double)x[i] - lo) / (hi - lo);
         level[i] = (uint8_t)(p > 0 ? lround(255 * fmin(p, 1)) : 0);
     }
-    size_t zoom = height < PICTURE_PIXELS ? PICTURE_PIXELS / height : 1;
-    tx_status s = tx_png_grid(path, level, n, height, v->space.width, v->space.channel, GRID_COLUMNS, zoom);
+    return level;
+}
+
+static tx_status put_grid(const char *path, const tx_view *v, size_t n, const uint8_t level[], size_t columns)
+{
+    size_t height = v->space.height, zoom = height < PICTURE_PIXELS ? PICTURE_PIXELS / height : 1;
+    return tx_png_grid(path, level, n, height, v->space.width, v->space.channel, columns, zoom);
+}
+
+static tx_status grid(const char *path, const tx_view *v, size_t n, const real x[])
+{
+    uint8_t *level = levels_of(v, n * v->space.dim, x);
+    tx_status s = put_grid(path, v, n, level, GRID_COLUMNS);
     free(level);
     return s;
 }
@@ -67,9 +78,42 @@ static tx_status dots(const char *path, const tx_view *v, size_t n, const real x
     return tx_png_points(path, x, n, lo - margin, hi + margin, PLOT_PIXELS);
 }
 
+static bool are_pictures(const tx_view *v)
+{
+    return v->space.height > 0 && (v->space.channel == 1 || v->space.channel == 3);
+}
+
+tx_status tx_samples_are_pictures(const char *path, const tx_view *v)
+{
+    return are_pictures(v)
+               ? TX_OK
+               : tx_fail(TX_EDATA, "%s: rows of '%s' are no pictures: write an .h5 file instead", path, v->data->name);
+}
+
+tx_status tx_samples_imputed_png(const char *path, const tx_view *v, size_t n, size_t k, const uint8_t missing[],
+                                 const real x[], const real sample[])
+{
+    enum { GREY = 160 };
+    size_t d = v->space.dim, columns = k + 2;
+    TX_TRY(tx_samples_are_pictures(path, v));
+    real *y = tx_alloc(n * columns * d, sizeof *y);
+    for (size_t i = 0; i < n; i++) {
+        real *row = y + i * columns * d;
+        for (int twice = 0; twice < 2; twice++) memcpy(row + (size_t)twice * d, x + i * d, d * sizeof *y);
+        memcpy(row + 2 * d, sample + i * k * d, k * d * sizeof *y);
+    }
+    real *unit = in_data_unit(v, n * columns, y);
+    uint8_t *level = levels_of(v, n * columns * d, unit);
+    for (size_t i = 0; i < n * d; i++)
+        if (missing[i % d]) level[(i / d * columns + 1) * d + i % d] = GREY;
+    tx_status s = put_grid(path, v, n * columns, level, columns);
+    free(y), free(unit), free(level);
+    return s;
+}
+
 tx_status tx_samples_png(const char *path, const tx_view *v, size_t n, const real y[], bool required)
 {
-    bool pictures = v->space.height > 0 && (v->space.channel == 1 || v->space.channel == 3);
+    bool pictures = are_pictures(v);
     bool plane = v->space.dim == 2 && v->space.measure == TX_LEBESGUE;
     if (!pictures && !plane)
         return required ? tx_fail(TX_EDATA,

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "common/model/model.h"
+#include "common/model/conditional.h"
 #include "models/baseline/rows.h"
 
 typedef struct chow_liu_config {
@@ -232,6 +232,71 @@ static void sample_mean(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_te
     ancestral(m, t, r, first, tx_tape_tensor(t, tx_rows(x), tx_cols(x)), x);
 }
 
+/* Missing variables, by messages: b_j(v) = prod over children c of sum_w p(x_c = w|v) b_c(w), times [x_j = v] where j
+ * is observed, is the probability of what is observed below j. Then p(x_j = v | x_parent, x_o) ~ p(v|x_parent) b_j(v).
+ */
+
+/* b[j][v] in logarithms, of one row. */
+static void collect(size_t d, const real parent[], const size_t order[], const real *const logit[2],
+                    const uint8_t missing[], const real x[], double (*b)[2])
+{
+    memset(b, 0, d * sizeof *b);
+    for (size_t k = d; k-- > 0;) {
+        size_t j = order[k], up = (size_t)parent[j];
+        if (!missing[j]) b[j][x[j] > 0 ? 0 : 1] = -INFINITY;
+        for (int u = 0; u < 2 && up != j; u++) {
+            double l = (double)logit[u][j], off = fmax(l, 0) + log1p(exp(-fabs(l))); /* p(1|u) = exp(l - off) */
+            b[up][u] += tx_log_sum_exp(2, (double[]){b[j][0] - off, b[j][1] + l - off});
+        }
+    }
+}
+
+/* Root first: draws the missing variables of a row where `u` has uniforms, else scores what is there. */
+static double distribute(size_t d, const real parent[], const size_t order[], const real *const logit[2],
+                         const uint8_t missing[], double (*b)[2], const real u[], real x[])
+{
+    double sum = 0;
+    for (size_t k = 0; k < d; k++) {
+        size_t j = order[k], up = (size_t)parent[j];
+        if (!missing[j]) continue;
+        double l = (double)logit[up != j && x[up] > 0][j] + b[j][1] - b[j][0];
+        if (u) x[j] = (double)u[j] < 1 / (1 + exp(-l));
+        sum -= log1p(exp(x[j] > 0 ? -l : l));
+    }
+    return sum;
+}
+
+static void pass(tx_model *m, tx_tape *t, const uint8_t missing[], const real *u, tx_tensor x, double value[])
+{
+    const chow_liu *s = m->state;
+    size_t d = tx_cols(x);
+    const real *parent = tx_params_value(m->net[1], s->parent).x;
+    const real *logit[2] = {tx_params_value(m->net[0], s->logit[0]).x, tx_params_value(m->net[0], s->logit[1]).x};
+    const size_t *order = breadth_first(t, d, parent);
+    double(*b)[2] = tx_arena_alloc(tx_tape_arena(t), d * sizeof *b);
+    for (size_t i = 0; i < tx_rows(x); i++) {
+        real *row = x.x + i * d;
+        collect(d, parent, order, logit, missing, row, b);
+        double sum = distribute(d, parent, order, logit, missing, b, u ? u + i * d : NULL, row);
+        if (value) value[i] = sum;
+    }
+}
+
+static void log_prob_missing(tx_model *m, tx_tape *t, const uint8_t missing[], tx_tensor x, double value[])
+{
+    pass(m, t, missing, NULL, x, value);
+}
+
+static void sample_missing(tx_model *m, tx_tape *t, const uint8_t missing[], tx_rng r, uint64_t first, tx_tensor x)
+{
+    tx_tensor u = tx_tape_tensor(t, tx_rows(x), tx_cols(x));
+    tx_rng_uniform(r, first * tx_cols(x), tx_len(x), u.x);
+    pass(m, t, missing, u.x, x, NULL);
+}
+
+static const tx_conditional conditional = {
+    .applies = tx_applies_always, .log_prob = log_prob_missing, .sample = sample_missing};
+
 const tx_model_ops tx_model_chow_liu = {
     .name = "chow_liu",
     .summary = "tree of highest likelihood over binary variables",
@@ -244,6 +309,7 @@ const tx_model_ops tx_model_chow_liu = {
     .toys = "[{}, {smoothing: 2.5}]",
     .build = build,
     .log_prob = log_prob,
+    .conditional = &conditional,
     .sample = sample,
     .sample_mean = sample_mean,
     .sequential_steps = sequential_steps,

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "common/model/model.h"
+#include "common/model/conditional.h"
 #include "models/baseline/rows.h"
 
 typedef struct gaussian_config {
@@ -148,6 +148,91 @@ static void sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor 
     }
 }
 
+/* Missing coordinates m. The precision W'W has the block P = W_m'W_m = C C' (Cholesky), so that x_m given the others is
+ * normal with precision P about mean_m + y, P y = -W_m'W_o (x_o - mean_o). */
+typedef struct missing_block {
+    size_t n;
+    gsl_matrix *w, *c; /* W_m [D,n]; C [n,n] */
+} missing_block;
+
+static missing_block block_of(tx_model *m, const uint8_t missing[])
+{
+    size_t d = m->space->dim, n = tx_missing_count(d, missing);
+    const real *w = tx_params_value(m->net[0], ((gaussian *)m->state)->whitening).x;
+    missing_block b = {n, gsl_matrix_alloc(d, n), gsl_matrix_alloc(n, n)};
+    if (!b.w || !b.c) tx_no_memory("the precision of the missing coordinates");
+    for (size_t j = 0, q = 0; j < d; q += missing[j++])
+        for (size_t i = 0; missing[j] && i < d; i++) gsl_matrix_set(b.w, i, q, i < j ? 0 : (double)w[i * d + j]);
+    gsl_blas_dsyrk(CblasLower, CblasTrans, 1, b.w, 0, b.c);
+    gsl_linalg_cholesky_decomp1(b.c);
+    return b;
+}
+
+static void free_block(missing_block *b) { gsl_matrix_free(b->w), gsl_matrix_free(b->c); }
+
+/* The conditional means of the rows x[n,D], [n,missing]. */
+static gsl_matrix *conditional_mean(tx_model *m, const missing_block *b, const uint8_t missing[], tx_tensor x)
+{
+    const gaussian *s = m->state;
+    size_t n = tx_rows(x), d = tx_cols(x);
+    const real *mean = tx_params_value(m->net[0], s->mean).x, *w = tx_params_value(m->net[0], s->whitening).x;
+    gsl_matrix *z = gsl_matrix_alloc(n, d), *y = gsl_matrix_alloc(n, b->n);
+    if (!z || !y) tx_no_memory("conditional means");
+    double *off = tx_alloc(d, sizeof *off);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < d; j++) off[j] = missing[j] ? 0 : (double)x.x[i * d + j] - (double)mean[j];
+        for (size_t j = 0; j < d; j++) {
+            double sum = 0;
+            for (size_t k = 0; k <= j; k++) sum += (double)w[j * d + k] * off[k];
+            gsl_matrix_set(z, i, j, sum);
+        }
+    }
+    gsl_blas_dgemm(CblasNoTrans, CblasNoTrans, -1, z, b->w, 0, y);
+    gsl_blas_dtrsm(CblasRight, CblasLower, CblasTrans, CblasNonUnit, 1, b->c, y);
+    gsl_blas_dtrsm(CblasRight, CblasLower, CblasNoTrans, CblasNonUnit, 1, b->c, y);
+    for (size_t j = 0, q = 0; j < d; q += missing[j++])
+        for (size_t i = 0; missing[j] && i < n; i++) *gsl_matrix_ptr(y, i, q) += (double)mean[j];
+    gsl_matrix_free(z), free(off);
+    return y;
+}
+
+static void log_prob_missing(tx_model *m, tx_tape *t, const uint8_t missing[], tx_tensor x, double value[])
+{
+    (void)t;
+    size_t n = tx_rows(x), d = tx_cols(x);
+    missing_block b = block_of(m, missing);
+    gsl_matrix *off = conditional_mean(m, &b, missing, x);
+    for (size_t j = 0, q = 0; j < d; q += missing[j++])
+        for (size_t i = 0; missing[j] && i < n; i++)
+            gsl_matrix_set(off, i, q, (double)x.x[i * d + j] - gsl_matrix_get(off, i, q));
+    gsl_blas_dtrmm(CblasRight, CblasLower, CblasNoTrans, CblasNonUnit, 1, b.c, off);
+    double constant = -0.5 * (double)b.n * log(2 * M_PI);
+    for (size_t q = 0; q < b.n; q++) constant += log(gsl_matrix_get(b.c, q, q));
+    for (size_t i = 0; i < n; i++) {
+        value[i] = constant;
+        for (size_t q = 0; q < b.n; q++) value[i] -= 0.5 * pow(gsl_matrix_get(off, i, q), 2);
+    }
+    gsl_matrix_free(off), free_block(&b);
+}
+
+static void sample_missing(tx_model *m, tx_tape *t, const uint8_t missing[], tx_rng r, uint64_t first, tx_tensor x)
+{
+    (void)t;
+    size_t n = tx_rows(x), d = tx_cols(x);
+    missing_block b = block_of(m, missing);
+    gsl_matrix *mean = conditional_mean(m, &b, missing, x), *e = gsl_matrix_alloc(n, b.n);
+    if (!e) tx_no_memory("conditional samples");
+    for (size_t i = 0; i < n * b.n; i++) e->data[i] = tx_rng_normal1(r, first * b.n + i);
+    gsl_blas_dtrsm(CblasRight, CblasLower, CblasNoTrans, CblasNonUnit, 1, b.c, e);
+    for (size_t j = 0, q = 0; j < d; q += missing[j++])
+        for (size_t i = 0; missing[j] && i < n; i++)
+            x.x[i * d + j] = (real)(gsl_matrix_get(mean, i, q) + gsl_matrix_get(e, i, q));
+    gsl_matrix_free(mean), gsl_matrix_free(e), free_block(&b);
+}
+
+static const tx_conditional conditional = {
+    .applies = tx_applies_always, .log_prob = log_prob_missing, .sample = sample_missing};
+
 const tx_model_ops tx_model_gaussian = {
     .name = "gaussian",
     .summary = "Gaussian with full covariance",
@@ -161,6 +246,7 @@ const tx_model_ops tx_model_gaussian = {
     .build = build,
     .init = init,
     .log_prob = log_prob,
+    .conditional = &conditional,
     .sample = sample,
     .fit = fit,
 };

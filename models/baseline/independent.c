@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "common/model/model.h"
+#include "common/model/conditional.h"
 
 typedef struct independent_config {
     double smoothing, min_sigma;
@@ -17,9 +17,10 @@ typedef struct independent {
 
 /* What a coordinate's distribution is on one kind of space. */
 struct marginal {
+    size_t n_parameter; /* p[], each with `per` numbers a coordinate */
     void (*build)(tx_model *m);
     void (*fit)(tx_model *m, const tx_view *v);
-    tx_var (*log_prob)(tx_model *m, tx_tape *t, tx_var x);
+    tx_var (*log_prob)(tx_tape *t, const tx_var p[2], tx_var x);
     void (*sample)(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x);
     void (*mean)(tx_model *m, tx_tape *t, real mean[]);
 };
@@ -55,9 +56,9 @@ static void bernoulli_fit(tx_model *m, const tx_view *v)
     }
 }
 
-static tx_var bernoulli_log_prob(tx_model *m, tx_tape *t, tx_var x)
+static tx_var bernoulli_log_prob(tx_tape *t, const tx_var p[2], tx_var x)
 {
-    return tx_bernoulli_logp(t, tx_repeat_rows(t, var(m, 0), tx_rows(x->v)), x);
+    return tx_bernoulli_logp(t, tx_repeat_rows(t, p[0], tx_rows(x->v)), x);
 }
 
 static void bernoulli_mean(tx_model *m, tx_tape *t, real mean[])
@@ -134,10 +135,10 @@ static void tally_vjp(tx_tape *t, tx_var y, tx_var dy, const bool want[], tx_var
 static const tx_op pick = {"pick", 2, pick_eval, pick_vjp};
 static const tx_op tally = {"tally", 2, tally_eval, tally_vjp};
 
-static tx_var categorical_log_prob(tx_model *m, tx_tape *t, tx_var x)
+static tx_var categorical_log_prob(tx_tape *t, const tx_var p[2], tx_var x)
 {
-    size_t n = tx_rows(x->v), K = (size_t)m->space->levels;
-    tx_var logit = var(m, 0), log_p = tx_sub(t, logit, tx_repeat_cols(t, tx_logsumexp(t, logit), K));
+    size_t n = tx_rows(x->v);
+    tx_var logit = p[0], log_p = tx_sub(t, logit, tx_repeat_cols(t, tx_logsumexp(t, logit), tx_cols(logit->v)));
     return tx_apply(t, &pick, tx_shape2(n, 1), (tx_var[]){log_p, x}, (tx_attr){0});
 }
 
@@ -198,10 +199,10 @@ static void normal_fit(tx_model *m, const tx_view *v)
     }
 }
 
-static tx_var normal_log_prob(tx_model *m, tx_tape *t, tx_var x)
+static tx_var normal_log_prob(tx_tape *t, const tx_var p[2], tx_var x)
 {
     size_t n = tx_rows(x->v);
-    return tx_normal_logp(t, x, tx_repeat_rows(t, var(m, 0), n), tx_repeat_rows(t, var(m, 1), n));
+    return tx_normal_logp(t, x, tx_repeat_rows(t, p[0], n), tx_repeat_rows(t, p[1], n));
 }
 
 static void normal_mean(tx_model *m, tx_tape *t, real mean[])
@@ -219,11 +220,11 @@ static void normal_sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_
     for (size_t i = 0; i < tx_len(x); i++) x.x[i] = mean[i % d] + (real)exp(0.5 * (double)lv[i % d]) * x.x[i];
 }
 
-static const marginal bernoulli = {bernoulli_build, bernoulli_fit, bernoulli_log_prob, bernoulli_sample,
-                                   bernoulli_mean};
-static const marginal categorical = {categorical_build, categorical_fit, categorical_log_prob, categorical_sample,
-                                     categorical_mean};
-static const marginal normal = {normal_build, normal_fit, normal_log_prob, normal_sample, normal_mean};
+static const marginal bernoulli = {
+    1, bernoulli_build, bernoulli_fit, bernoulli_log_prob, bernoulli_sample, bernoulli_mean};
+static const marginal categorical = {
+    1, categorical_build, categorical_fit, categorical_log_prob, categorical_sample, categorical_mean};
+static const marginal normal = {2, normal_build, normal_fit, normal_log_prob, normal_sample, normal_mean};
 
 static void build(tx_model *m)
 {
@@ -241,7 +242,11 @@ static tx_status fit(tx_model *m, const tx_view *v, uint64_t seed)
     return TX_OK;
 }
 
-static tx_var log_prob(tx_model *m, tx_tape *t, tx_var x) { return ((independent *)m->state)->of->log_prob(m, t, x); }
+static tx_var log_prob(tx_model *m, tx_tape *t, tx_var x)
+{
+    const marginal *of = ((independent *)m->state)->of;
+    return of->log_prob(t, (tx_var[]){var(m, 0), of->n_parameter > 1 ? var(m, 1) : NULL}, x);
+}
 
 static void sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
 {
@@ -256,6 +261,33 @@ static void sample_mean(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_te
     for (size_t i = 0; i < tx_rows(x); i++) memcpy(x.x + i * tx_cols(x), row.x, tx_cols(x) * sizeof(real));
 }
 
+/* Of a product the missing factors are the conditional. */
+
+static void log_prob_missing(tx_model *m, tx_tape *t, const uint8_t missing[], tx_tensor x, double log_p[])
+{
+    const marginal *of = ((independent *)m->state)->of;
+    size_t d = tx_cols(x), n = tx_missing_count(d, missing);
+    tx_var p[2] = {NULL, NULL};
+    for (size_t i = 0; i < of->n_parameter; i++) {
+        tx_tensor v = value(m, (int)i);
+        size_t rows = tx_rows(v), per = tx_len(v) / d; /* [1,D], or [D,K] */
+        p[i] = tx_missing_columns(t, missing, true, per, tx_matrix(v.x, 1, d * per));
+        if (rows > 1) p[i] = tx_reshape(t, p[i], tx_shape2(n, per));
+    }
+    tx_var y = of->log_prob(t, p, tx_missing_columns(t, missing, true, 1, x));
+    for (size_t i = 0; i < tx_rows(x); i++) log_p[i] = (double)y->v.x[i];
+}
+
+static void sample_missing(tx_model *m, tx_tape *t, const uint8_t missing[], tx_rng r, uint64_t first, tx_tensor x)
+{
+    tx_tensor y = tx_tape_tensor(t, tx_rows(x), tx_cols(x));
+    sample(m, t, r, first, y);
+    tx_missing_copy(missing, y, x);
+}
+
+static const tx_conditional conditional = {
+    .applies = tx_applies_always, .log_prob = log_prob_missing, .sample = sample_missing};
+
 const tx_model_ops tx_model_independent = {
     .name = "independent",
     .summary = "product of the training data's marginals",
@@ -268,6 +300,7 @@ const tx_model_ops tx_model_independent = {
     .toys = "[{}, {smoothing: 2.5, min_sigma: 1.3}]",
     .build = build,
     .log_prob = log_prob,
+    .conditional = &conditional,
     .sample = sample,
     .sample_mean = sample_mean,
     .fit = fit,

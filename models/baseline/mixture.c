@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "common/model/model.h"
+#include "common/model/conditional.h"
 #include "common/tensor/distance.h"
 #include "common/tensor/parallel.h"
 #include "models/baseline/rows.h"
@@ -30,7 +30,7 @@ typedef struct sums {
 struct family {
     void (*build)(tx_model *m);
     void (*start)(tx_model *m, const tx_clusters *c, const double mean[], const double variance[]);
-    tx_var (*log_density)(tx_model *m, tx_tape *t, tx_var x); /* [n,D] -> [n,K] */
+    tx_var (*log_density)(tx_tape *t, const tx_var p[2], tx_var x); /* [n,D] -> [n,K] */
     void (*update)(tx_model *m, const sums *s);
     void (*sample)(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, const size_t of[], tx_tensor x, tx_tensor mean);
     bool squares;
@@ -78,9 +78,9 @@ static void bernoulli_start(tx_model *m, const tx_clusters *c, const double mean
 }
 
 /* sum_j x_j l_kj - softplus(l_kj) */
-static tx_var bernoulli_log_density(tx_model *m, tx_tape *t, tx_var x)
+static tx_var bernoulli_log_density(tx_tape *t, const tx_var p[2], tx_var x)
 {
-    tx_var logit = var(m, 0), norm = tx_sum_rows(t, tx_activation(t, logit, TX_SOFTPLUS));
+    tx_var logit = p[0], norm = tx_sum_rows(t, tx_activation(t, logit, TX_SOFTPLUS));
     norm = tx_reshape(t, norm, tx_shape2(1, tx_rows(logit->v)));
     return tx_add_row(t, tx_matmul(t, x, false, logit, true), tx_scale(t, norm, -1));
 }
@@ -180,12 +180,12 @@ static void square_distances_vjp(tx_tape *t, tx_var y, tx_var g, const bool want
 static const tx_op square_distances = {"square_distances", 3, square_distances_eval, square_distances_vjp};
 
 /* -1/2 sum_j (log 2 pi + v_kj + (x_j - m_kj)^2 exp(-v_kj)) */
-static tx_var normal_log_density(tx_model *m, tx_tape *t, tx_var x)
+static tx_var normal_log_density(tx_tape *t, const tx_var p[2], tx_var x)
 {
-    tx_var mean = var(m, 0), lv = var(m, 1), precision = tx_exp(t, tx_scale(t, lv, -1));
+    tx_var mean = p[0], lv = p[1], precision = tx_exp(t, tx_scale(t, lv, -1));
     size_t k = tx_rows(mean->v);
     tx_var norm = tx_reshape(t, tx_sum_rows(t, lv), tx_shape2(1, k));
-    norm = tx_affine(t, norm, (real)-0.5, (real)(-0.5 * (double)m->space->dim * log(2 * M_PI)));
+    norm = tx_affine(t, norm, (real)-0.5, (real)(-0.5 * (double)tx_cols(x->v) * log(2 * M_PI)));
     tx_var in[] = {x, mean, precision},
            square = tx_apply(t, &square_distances, tx_shape2(tx_rows(x->v), k), in, (tx_attr){0});
     return tx_add_row(t, tx_scale(t, square, (real)-0.5), norm);
@@ -244,9 +244,9 @@ static void build(tx_model *m)
 static tx_var joint(tx_model *m, tx_tape *t, tx_var x)
 {
     const mixture *s = m->state;
-    tx_var w = tx_params_var(m->net[0], s->log_weight);
+    tx_var w = tx_params_var(m->net[0], s->log_weight), p[2] = {var(m, 0), s->of->squares ? var(m, 1) : NULL};
     w = tx_sub(t, w, tx_repeat_cols(t, tx_logsumexp(t, w), tx_cols(w->v)));
-    return tx_add_row(t, s->of->log_density(m, t, x), w);
+    return tx_add_row(t, s->of->log_density(t, p, x), w);
 }
 
 static tx_var log_prob(tx_model *m, tx_tape *t, tx_var x) { return tx_logsumexp(t, joint(m, t, x)); }
@@ -379,6 +379,46 @@ static void sample_mean(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_te
     draw(m, t, r, first, tx_tape_tensor(t, tx_rows(x), tx_cols(x)), x);
 }
 
+/* Missing variables: those of a component are independent of the observed ones, which weigh the components. */
+
+/* log p(x|k) over a part of the variables, [n,K]. */
+static tx_var part(tx_model *m, tx_tape *t, const uint8_t missing[], bool of_missing, tx_tensor x)
+{
+    const family *of = ((mixture *)m->state)->of;
+    tx_var p[2] = {NULL, NULL};
+    for (int i = 0; i < (of->squares ? 2 : 1); i++) p[i] = tx_missing_columns(t, missing, of_missing, 1, value(m, i));
+    return of->log_density(t, p, tx_missing_columns(t, missing, of_missing, 1, x));
+}
+
+/* log p(k|x_o), [n,K] */
+static tx_var weights(tx_model *m, tx_tape *t, const uint8_t missing[], tx_tensor x)
+{
+    tx_var w = tx_params_var(m->net[0], ((mixture *)m->state)->log_weight);
+    w = tx_add_row(t, part(m, t, missing, false, x), w);
+    return tx_sub(t, w, tx_repeat_cols(t, tx_logsumexp(t, w), tx_cols(w->v)));
+}
+
+static void log_prob_missing(tx_model *m, tx_tape *t, const uint8_t missing[], tx_tensor x, double log_p[])
+{
+    tx_var y = tx_logsumexp(t, tx_add(t, weights(m, t, missing, x), part(m, t, missing, true, x)));
+    for (size_t i = 0; i < tx_rows(x); i++) log_p[i] = (double)y->v.x[i];
+}
+
+static void sample_missing(tx_model *m, tx_tape *t, const uint8_t missing[], tx_rng r, uint64_t first, tx_tensor x)
+{
+    const mixture *s = m->state;
+    size_t n = tx_rows(x), d = tx_cols(x), k = (size_t)config(m)->components;
+    size_t *of = tx_arena_alloc(tx_tape_arena(t), n * sizeof *of);
+    const real *w = weights(m, t, missing, x)->v.x;
+    for (size_t i = 0; i < n; i++) tx_draw_components(k, w + i * k, tx_rng_named(r, "component"), first + i, 1, of + i);
+    tx_tensor y = tx_tape_tensor(t, n, d);
+    s->of->sample(m, t, r, first, of, y, tx_tape_tensor(t, n, d));
+    tx_missing_copy(missing, y, x);
+}
+
+static const tx_conditional conditional = {
+    .applies = tx_applies_always, .log_prob = log_prob_missing, .sample = sample_missing};
+
 const tx_model_ops tx_model_mixture = {
     .name = "mixture",
     .summary = "mixture of Bernoulli products or of Gaussians, by EM",
@@ -391,6 +431,7 @@ const tx_model_ops tx_model_mixture = {
     .toys = "[{components: 3}, {components: 2, covariance: spherical, smoothing: 1.7}, {components: 1}]",
     .build = build,
     .log_prob = log_prob,
+    .conditional = &conditional,
     .sample = sample,
     .sample_mean = sample_mean,
     .iterate = iterate,

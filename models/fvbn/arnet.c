@@ -371,9 +371,10 @@ typedef struct bernoulli {
     real *x;
     size_t dim;
     bool mean;
+    const uint8_t *missing;
 } bernoulli;
 
-/** x holds the uniforms and receives the values. */
+/** x holds the uniforms, or what is given, and receives the values. */
 static void draw_bernoulli(const void *ctx, size_t var, const uint32_t row[], size_t n, real *const out[], real x[])
 {
     const bernoulli *b = ctx;
@@ -382,16 +383,18 @@ static void draw_bernoulli(const void *ctx, size_t var, const uint32_t row[], si
     fill_lanes(0, x);
     for (size_t l = 0; l < n; l++) {
         real *at = b->x + row[l] * b->dim + var;
-        x[l] = *at < p[l];
+        x[l] = b->missing && !b->missing[var] ? *at : *at < p[l];
         *at = b->mean ? p[l] : x[l];
     }
 }
 
 void tx_arnet_sample_bernoulli(const tx_arnet *a, tx_tape *t, tx_rng r, uint64_t first, const uint32_t mask[],
-                               bool mean, tx_tensor x)
+                               const uint8_t missing[], bool mean, tx_tensor x)
 {
-    bernoulli b = {x.x, tx_cols(x), mean};
-    tx_rng_uniform(r, first * tx_cols(x), tx_len(x), x.x);
+    bernoulli b = {x.x, tx_cols(x), mean, missing};
+    tx_tensor u = missing ? tx_tape_tensor(t, tx_rows(x), tx_cols(x)) : x;
+    tx_rng_uniform(r, first * tx_cols(x), tx_len(x), u.x);
+    if (missing) tx_missing_copy(missing, u, x);
     tx_arnet_sample(a, t, mask, tx_rows(x), draw_bernoulli, &b);
 }
 

@@ -7,7 +7,7 @@
  * inputs. */
 #ifndef TX_MODELS_ARNET_H
 #define TX_MODELS_ARNET_H
-#include "common/model/model.h"
+#include "common/model/conditional.h"
 #include "common/tensor/staircase.h"
 #include "models/fvbn/loops.h"
 
@@ -66,12 +66,21 @@ typedef void (*tx_arnet_draw)(const void *ctx, size_t var, const uint32_t row[],
 void tx_arnet_sample(const tx_arnet *a, tx_tape *t, const uint32_t mask[], size_t n, tx_arnet_draw draw,
                      const void *ctx);
 /** The same for one Bernoulli logit a variable: variable j of sample i is 1 where element (first + i) dim + j of the
- *  uniforms of r is below its probability. mean: x receives the probabilities along the sampled path instead. */
+ *  uniforms of r is below its probability. mean: x receives the probabilities along the sampled path instead.
+ *  missing: the others keep the value that x holds; NULL: all are drawn. */
 void tx_arnet_sample_bernoulli(const tx_arnet *a, tx_tape *t, tx_rng r, uint64_t first, const uint32_t mask[],
-                               bool mean, tx_tensor x);
+                               const uint8_t missing[], bool mean, tx_tensor x);
 
 /** order[place] = variable: raster order, or a permutation from (seed, index). */
 void tx_order_fill(bool random, int seed, uint64_t index, size_t dim, uint32_t order[]);
+/** The missing variables are the last ones of the order. */
+bool tx_order_ends_with(size_t dim, const uint32_t order[], const uint8_t missing[]);
+/** Sums over the missing (else: the observed) variables of their conditionals' log-probabilities, value[n]. */
+void tx_bernoulli_part(const uint8_t missing[], bool of_missing, tx_tensor logit, tx_tensor x, double value[]);
+/** Of a model whose state is a tx_arnet with one Bernoulli logit a variable: where the missing variables end the order.
+ *  Several sets of masks are the mixture of those in which they do. */
+bool tx_arnet_applies(const tx_model *m, const uint8_t missing[], char why[TX_TEXT_MAX]);
+extern const tx_conditional tx_arnet_conditional;
 /** Output biases: logits of the training means, pulled towards 1/2 so that a constant variable stays finite. */
 void tx_bernoulli_bias(const tx_space *s, tx_tensor bias);
 /** One step up the batch mean of logp [n,1] with the weights of net[0] alone. */

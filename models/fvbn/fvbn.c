@@ -47,12 +47,12 @@ static tx_status train_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *ou
 
 static void sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
 {
-    tx_arnet_sample_bernoulli(m->state, t, r, first, NULL, false, x);
+    tx_arnet_sample_bernoulli(m->state, t, r, first, NULL, NULL, false, x);
 }
 
 static void sample_mean(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
 {
-    tx_arnet_sample_bernoulli(m->state, t, r, first, NULL, true, x);
+    tx_arnet_sample_bernoulli(m->state, t, r, first, NULL, NULL, true, x);
 }
 
 const tx_model_ops tx_model_fvbn = {
@@ -69,6 +69,7 @@ const tx_model_ops tx_model_fvbn = {
     .init = init,
     .destroy = destroy,
     .log_prob = log_prob,
+    .conditional = &tx_arnet_conditional,
     .sample = sample,
     .sample_mean = sample_mean,
     .sequential_steps = tx_steps_per_variable,

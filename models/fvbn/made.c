@@ -97,7 +97,7 @@ static void draw(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, bool mean, t
     uint32_t *mask = tx_arena_alloc(tx_tape_arena(t), tx_rows(x) * sizeof *mask);
     tx_rng of_mask = tx_rng_named(r, "mask");
     for (size_t i = 0; i < tx_rows(x); i++) mask[i] = (uint32_t)(tx_rng_uniform1(of_mask, first + i) * masks);
-    tx_arnet_sample_bernoulli(m->state, t, r, first, mask, mean, x);
+    tx_arnet_sample_bernoulli(m->state, t, r, first, mask, NULL, mean, x);
 }
 
 static void sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x) { draw(m, t, r, first, false, x); }
@@ -126,6 +126,7 @@ const tx_model_ops tx_model_made = {
     .log_prob = log_prob,
     .n_ordering = n_ordering,
     .log_prob_along = log_prob_along,
+    .conditional = &tx_arnet_conditional,
     .sample = sample,
     .sample_mean = sample_mean,
     .sequential_steps = tx_steps_per_variable,

@@ -82,14 +82,18 @@ static void init(tx_model *m)
 
 static void destroy(tx_model *m) { tx_arnet_free(m->state); }
 
+static void conditionals(tx_model *m, tx_tape *t, tx_var x, tx_var out[N_HEAD])
+{
+    real low = (real)((const mog_config *)m->config)->min_log_sd;
+    tx_arnet_apply(m->state, t, 0, x, out);
+    out[LOG_SD] = tx_affine(t, tx_activation(t, tx_affine(t, out[LOG_SD], 1, -low), TX_SOFTPLUS), 1, low);
+}
+
 static tx_var log_prob(tx_model *m, tx_tape *t, tx_var x)
 {
-    const mog_config *c = m->config;
-    real low = (real)c->min_log_sd;
     tx_var out[N_HEAD];
-    tx_arnet_apply(m->state, t, 0, x, out);
-    tx_var above = tx_activation(t, tx_affine(t, out[LOG_SD], 1, -low), TX_SOFTPLUS);
-    return tx_mog_logp(t, x, out[LOGIT], out[MEAN], tx_affine(t, above, 1, low), (size_t)c->components);
+    conditionals(m, t, x, out);
+    return tx_mog_logp(t, x, out[LOGIT], out[MEAN], out[LOG_SD], (size_t)((const mog_config *)m->config)->components);
 }
 
 static tx_status train_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out)
@@ -102,6 +106,7 @@ typedef struct noise {
     real *x;
     size_t dim, k;
     double low;
+    const uint8_t *missing;
 } noise;
 
 /** The component that u falls into when [0,1) is cut by the softmax of the logits, LANES apart. */
@@ -117,29 +122,50 @@ static size_t component(const real *logit, size_t k, double u)
     return k - 1;
 }
 
-/** z->x holds standard normals and receives the values. */
+/** z->x holds standard normals, or what is given, and receives the values. */
 static void draw(const void *ctx, size_t var, const uint32_t row[], size_t n, real *const out[], real x[])
 {
     const noise *z = ctx;
     for (size_t l = 0; l < LANES; l++) x[l] = 0;
     for (size_t l = 0; l < n; l++) {
         size_t at = row[l] * z->dim + var, q = component(out[LOGIT] + l, z->k, (double)z->u[at]);
+        x[l] = z->x[at];
+        if (z->missing && !z->missing[var]) continue;
         double mean = (double)out[MEAN][q * LANES + l], raw = (double)out[LOG_SD][q * LANES + l] - z->low;
         double log_sd = z->low + fmax(raw, 0) + log1p(exp(-fabs(raw)));
         x[l] = z->x[at] = (real)(mean + exp(log_sd) * (double)z->x[at]);
     }
 }
 
-static void sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
+static void sample_missing(tx_model *m, tx_tape *t, const uint8_t missing[], tx_rng r, uint64_t first, tx_tensor x)
 {
     const mog_config *c = m->config;
     size_t d = m->space->dim, n = tx_len(x);
-    real *u = tx_arena_alloc(tx_tape_arena(t), n * sizeof *u);
-    tx_rng_uniform(tx_rng_named(r, "component"), first * d, n, u);
-    tx_rng_normal(tx_rng_named(r, "normal"), first * d, n, x.x);
-    noise z = {u, x.x, d, (size_t)c->components, c->min_log_sd};
+    tx_tensor u = tx_tape_tensor(t, tx_rows(x), d), normal = missing ? tx_tape_tensor(t, tx_rows(x), d) : x;
+    tx_rng_uniform(tx_rng_named(r, "component"), first * d, n, u.x);
+    tx_rng_normal(tx_rng_named(r, "normal"), first * d, n, normal.x);
+    if (missing) tx_missing_copy(missing, normal, x);
+    noise z = {u.x, x.x, d, (size_t)c->components, c->min_log_sd, missing};
     tx_arnet_sample(m->state, t, NULL, tx_rows(x), draw, &z);
 }
+
+static void sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
+{
+    sample_missing(m, t, NULL, r, first, x);
+}
+
+static void log_prob_missing(tx_model *m, tx_tape *t, const uint8_t missing[], tx_tensor x, double value[])
+{
+    size_t k = (size_t)((const mog_config *)m->config)->components;
+    tx_var out[N_HEAD];
+    conditionals(m, t, tx_leaf(t, x), out);
+    for (int h = 0; h < N_HEAD; h++) out[h] = tx_missing_columns(t, missing, true, k, out[h]->v);
+    tx_var y = tx_mog_logp(t, tx_missing_columns(t, missing, true, 1, x), out[LOGIT], out[MEAN], out[LOG_SD], k);
+    for (size_t i = 0; i < tx_rows(x); i++) value[i] = (double)y->v.x[i];
+}
+
+static const tx_conditional conditional = {
+    .applies = tx_arnet_applies, .log_prob = log_prob_missing, .sample = sample_missing};
 
 const tx_model_ops tx_model_made_mog = {
     .name = "made_mog",
@@ -157,6 +183,7 @@ const tx_model_ops tx_model_made_mog = {
     .init = init,
     .destroy = destroy,
     .log_prob = log_prob,
+    .conditional = &conditional,
     .sample = sample,
     .sequential_steps = tx_steps_per_variable,
     .train_step = train_step,

@@ -161,13 +161,14 @@ enum { WALK_ROWS = 64 /* most rows of a tile */ };
 typedef struct walk {
     const nade *s;
     const uint32_t *order;
-    tx_tensor x;   /**< [n,d]: given values, or uniforms that become the values */
-    tx_tensor out; /**< [n,d]: logits, or probabilities; may be x's memory */
-    bool draw;     /**< decide the values; else they are given and out receives logits */
-    bool keep;     /**< drawing: out receives probabilities */
-    size_t rows;   /**< of a tile */
-    size_t units;  /**< hidden units of all layers, those of the first as a row of a has room for */
-    real **memory; /**< [threads] */
+    tx_tensor x;            /**< [n,d]: given values, or uniforms that become the values */
+    tx_tensor out;          /**< [n,d]: logits, or probabilities; may be x's memory */
+    bool draw;              /**< decide the values; else they are given and out receives logits */
+    bool keep;              /**< drawing: out receives probabilities */
+    const uint8_t *missing; /**< drawing: only these, the others' values are given; NULL: all */
+    size_t rows;            /**< of a tile */
+    size_t units;           /**< hidden units of all layers, those of the first as a row of a has room for */
+    real **memory;          /**< [threads] */
 } walk;
 
 /** A tile on its way. The first layer's activation of row i is a[i] - floor: `floor` is minus what no value enters in a
@@ -224,12 +225,13 @@ static void logits(const nade *s, const walker *k, size_t var, real logit[])
 
 /** Values of a variable in n rows given its logits: v[n], given values or uniforms, receives what the walk puts out;
  *  x[n] the values. */
-static void settle(const walk *q, size_t n, const real logit[], real v[], real x[])
+static void settle(const walk *q, size_t var, size_t n, const real logit[], real v[], real x[])
 {
     real p[WALK_ROWS];
+    bool drawn = q->draw && (!q->missing || q->missing[var]);
     if (q->draw) tx_vec_act(TX_SIGMOID, n, logit, p);
     for (size_t i = 0; i < n; i++) {
-        x[i] = q->draw ? (real)(v[i] < p[i]) : v[i];
+        x[i] = drawn ? (real)(v[i] < p[i]) : v[i];
         v[i] = !q->draw ? logit[i] : q->keep ? p[i] : x[i];
     }
 }
@@ -275,7 +277,7 @@ static void walk_tile(void *ctx, size_t tile)
     for (size_t place = 0; place < d; place++) {
         size_t var = q->order[place];
         logits(q->s, &k, var, logit);
-        settle(q, k.n, logit, k.x + var * k.n, x);
+        settle(q, var, k.n, logit, k.x + var * k.n, x);
         absorb(q->s, &k, var, x);
     }
     transpose(d, k.n, k.x, q->out.x + first * d);
@@ -324,22 +326,28 @@ static const tx_op walk_op = {"nade_agnostic", 3, walk_eval, NULL};
 
 static uint64_t n_ordering(const tx_model *m) { return ((const nade *)m->state)->agnostic ? 0 : 1; }
 
-/** Log p(x) of a net for all orders along one. */
+/** Logits of all variables along an order: of a net for all orders any, else its own. */
+static tx_var logits_along(const nade *s, tx_tape *t, const uint32_t *order, tx_var x)
+{
+    tx_var w = tx_params_var(s->net, s->w), c = tx_params_var(s->net, s->c), v = tx_params_var(s->net, s->v);
+    if (s->agnostic) {
+        path *p = take(t, 1, sizeof *p);
+        *p = (path){s, order};
+        return tx_apply(t, &walk_op, x->v.shape, (tx_var[]){x, w, v}, (tx_attr){.p = p});
+    }
+    tx_var l = tx_apply(t, &scan_op, x->v.shape, (tx_var[]){x, w, c, v}, (tx_attr){.p = order});
+    return tx_add_row(t, l, tx_params_var(s->net, s->b));
+}
+
 static tx_var along(const nade *s, tx_tape *t, const uint32_t *order, tx_var x)
 {
-    path *p = take(t, 1, sizeof *p);
-    *p = (path){s, order};
-    const tx_var in[] = {x, tx_params_var(s->net, s->w), tx_params_var(s->net, s->v)};
-    return tx_bernoulli_logp(t, tx_apply(t, &walk_op, x->v.shape, in, (tx_attr){.p = p}), x);
+    return tx_bernoulli_logp(t, logits_along(s, t, order, x), x);
 }
 
 static tx_var log_prob(tx_model *m, tx_tape *t, tx_var x)
 {
     const nade *s = m->state;
-    if (s->agnostic) return along(s, t, s->order, x);
-    const tx_var in[] = {x, tx_params_var(s->net, s->w), tx_params_var(s->net, s->c), tx_params_var(s->net, s->v)};
-    tx_var l = tx_apply(t, &scan_op, x->v.shape, in, (tx_attr){.p = s->order});
-    return tx_bernoulli_logp(t, tx_add_row(t, l, tx_params_var(s->net, s->b)), x);
+    return along(s, t, s->order, x);
 }
 
 /** Permutations that no option moves, after the model's own order if that was drawn too. The raster order is not among
@@ -423,6 +431,47 @@ static void sample_mean(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_te
     draw(m, t, r, first, true, x);
 }
 
+/** The observed variables first, then the missing ones, both as in the model's own order. */
+static uint32_t *observed_first(const nade *s, tx_tape *t, size_t d, const uint8_t missing[])
+{
+    uint32_t *order = take(t, d, sizeof *order);
+    size_t n = 0;
+    for (uint8_t last = 0; last < 2; last++)
+        for (size_t k = 0; k < d; k++)
+            if (missing[s->order[k]] == last) order[n++] = s->order[k];
+    return order;
+}
+
+static bool applies(const tx_model *m, const uint8_t missing[], char why[TX_TEXT_MAX])
+{
+    const nade *s = m->state;
+    bool suffix = tx_order_ends_with(m->space->dim, s->order, missing);
+    tx_copy_text(why, TX_TEXT_MAX,
+                 suffix        ? ""
+                 : s->agnostic ? "the net's density along the order that has the observed variables first"
+                               : "the missing variables are not the last ones of the model's order");
+    return suffix || s->agnostic;
+}
+
+static void log_prob_missing(tx_model *m, tx_tape *t, const uint8_t missing[], tx_tensor x, double value[])
+{
+    const nade *s = m->state;
+    tx_var logit = logits_along(s, t, observed_first(s, t, tx_cols(x), missing), tx_leaf(t, x));
+    tx_bernoulli_part(missing, true, logit->v, x, value);
+}
+
+static void sample_missing(tx_model *m, tx_tape *t, const uint8_t missing[], tx_rng r, uint64_t first, tx_tensor x)
+{
+    const nade *s = m->state;
+    tx_tensor u = tx_tape_tensor(t, tx_rows(x), tx_cols(x));
+    tx_rng_uniform(r, first * tx_cols(x), tx_len(x), u.x);
+    tx_missing_copy(missing, u, x);
+    walk q = {.order = observed_first(s, t, tx_cols(x), missing), .x = x, .out = x, .draw = true, .missing = missing};
+    walk_all(s, t, &q);
+}
+
+static const tx_conditional conditional = {.applies = applies, .log_prob = log_prob_missing, .sample = sample_missing};
+
 const tx_model_ops tx_model_nade = {
     .name = "nade",
     .summary = "neural autoregressive distribution estimator, for one order or trained for all",
@@ -441,6 +490,7 @@ const tx_model_ops tx_model_nade = {
     .log_prob = log_prob,
     .n_ordering = n_ordering,
     .log_prob_along = log_prob_along,
+    .conditional = &conditional,
     .sample = sample,
     .sample_mean = sample_mean,
     .sequential_steps = tx_steps_per_variable,

@@ -5,6 +5,7 @@
  * paper). */
 #include <math.h>
 #include <string.h>
+#include "common/model/conditional.h"
 #include "common/model/latent.h"
 #include "common/model/output.h"
 
@@ -196,6 +197,18 @@ static tx_var log_observation(tx_model *m, tx_tape *t, tx_var x, tx_var z)
     return tx_normal_logp(t, x, mean, logvar);
 }
 
+/* log p(x_o|z): the observed factors of the product. */
+static tx_var log_observed(tx_model *m, tx_tape *t, const uint8_t missing[], tx_var x, tx_var z)
+{
+    tx_var y = decoder(m, t, z), seen = tx_missing_columns(t, missing, false, 1, x->v), logvar;
+    if (!gaussian(m)) return tx_bernoulli_logp(t, tx_missing_columns(t, missing, false, 1, y->v), seen);
+    moments(m, t, y, &y, &logvar);
+    return tx_normal_logp(t, seen, tx_missing_columns(t, missing, false, 1, y->v),
+                          tx_missing_columns(t, missing, false, 1, logvar->v));
+}
+
+static const tx_conditional conditional = {.log_observed = log_observed};
+
 static void posterior(tx_model *m, tx_tape *t, tx_var x, tx_var *mu, tx_var *lv)
 {
     size_t k = (size_t)((const vae_config *)m->config)->latent;
@@ -282,7 +295,7 @@ static void sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor 
     .taxonomy_path = "explicit/approximate/variational", .spaces = TX_ON_BINARY | TX_ON_REAL,                          \
     .state_size = sizeof(vae), .config_size = sizeof(vae_config), .check = check, .build = build, .init = init,        \
     .elbo = elbo, .latent = latent, .generate = generate, .log_observation = log_observation, .observe = observe,      \
-    .posterior = posterior, .sample = sample, .sample_mean = sample_mean
+    .posterior = posterior, .conditional = &conditional, .sample = sample, .sample_mean = sample_mean
 
 const tx_model_ops tx_model_vae = {
     .name = "vae",
