@@ -236,6 +236,58 @@ check "sample to png" 0 -- sample "$run" -n 9 -o s.png --mean --seed 5
 check "sample to something else" 64 "FILE.png" -- sample "$run" -o s.txt
 check "no picture of one dimension" 65 ".h5" -- sample "a b/mixture_1d-raw/vae/seed-0" -o s.png
 check "sample of nothing" 66 "" -- sample nowhere -o s.h5
+
+# Missing variables: what is chosen, the same bytes whatever the threads, and every refusal.
+made="a b/bars-raw/made-hidden=4/seed-0"
+[ -d "$made" ] || made=$(ls -d "a b"/bars-raw/made*/seed-0 | head -1)
+check "impute a suffix" 0 -- impute "$made" --mask half -n 5 -k 3 -o i1.h5 --threads 1
+holds "impute a suffix" "by exact:"
+holds "impute a suffix" "samples are exact draws"
+for n in 2 4; do
+    check "impute on $n threads" 0 -- impute "$made" -m half -n 5 -k 3 -o i2.h5 -t $n
+    same "impute on $n threads" i1.h5 i2.h5
+done
+check "impute with another seed" 0 -- impute "$made" -m half -n 5 -k 3 -o i2.h5 --seed 7
+if cmp -s i1.h5 i2.h5; then fail "impute with another seed: the same file"; else ok; fi
+check "impute a picture" 0 -- impute "$made" --mask rows=1..2 -n 4 -k 5 -o i.png --split valid
+check "impute what is no suffix" 0 -- impute "$made" --mask columns=0..1 -n 2 -k 2 -o i.h5
+holds "impute what is no suffix" "by enumerate:"
+check "impute by a method of one's own" 0 -- impute "$made" --mask columns=1 -n 2 -k 2 -o i.h5 --method gibbs steps=3
+holds "impute by a method of one's own" "no conditional log-likelihood: Gibbs"
+check "impute through latents" 0 -- impute "$run" --mask random=0.4 -n 2 -k 4 -o i.h5 --progress none steps=60 n_importance=40
+holds "impute through latents" "by latent {"
+holds "impute through latents" "estimates"
+if [ -s err.txt ]; then fail "impute --progress none is not silent"; else ok; fi
+check "impute one real coordinate" 0 -- impute "a b/ring-raw/vae/seed-0" -m variables=1 -n 2 -k 2 -o i.h5 n_importance=40
+dim=$("$taxon" sample "$made" -n 1 -o s.h5 && h5dump -H -d /samples/x s.h5 2>/dev/null | sed -nE 's/.*SIMPLE \{ \( 1, ([0-9]+) \).*/\1/p')
+mask() { local i; for ((i = 1; i < $1; i++)); do printf '%s,' "$2"; done; printf '%s\n' "$3"; }
+mask "${dim:-16}" 0 1 >mask.csv
+check "impute by a file" 0 -- impute "$made" --mask mask.csv -n 2 -k 2 -o i.h5
+holds "impute by a file" "1 of ${dim:-16} variables missing (mask.csv)"
+mask $((${dim:-16} - 1)) 0 1 >mask.csv
+check "impute: a mask of another length" 65 "mask.csv: expected one row of ${dim:-16} values" -- impute "$made" --mask mask.csv -o i.h5
+mask "${dim:-16}" 0 2 >mask.csv
+check "impute: a mask of other values" 65 "mask.csv: value ${dim:-16}: expected 0 (observed) or 1 (missing); found 2" -- impute "$made" --mask mask.csv -o i.h5
+mask "${dim:-16}" 0 0 >mask.csv
+check "impute: nothing is missing" 64 "found 0 of ${dim:-16} missing" -- impute "$made" --mask mask.csv -o i.h5
+mask "${dim:-16}" 1 1 >mask.csv
+check "impute: all is missing" 64 "found ${dim:-16} of ${dim:-16} missing" -- impute "$made" --mask mask.csv -o i.h5
+check "impute without a mask" 64 "--mask is missing" -- impute "$made" -o i.h5
+check "impute with no such mask" 66 "expected half, rows=A..B" -- impute "$made" --mask hlaf -o i.h5
+check "impute with a wrong range" 64 "expected A..B with 0 <= A <= B <= " -- impute "$made" --mask rows=2..1 -o i.h5
+check "impute with a range of nothing" 64 "expected A..B" -- impute "$made" --mask rows= -o i.h5
+check "impute with a share of all" 64 "a share between 0 and 1; found '1'" -- impute "$made" --mask random=1 -o i.h5
+check "impute rows of what is no picture" 64 "no width and height" -- impute "a b/ring-raw/vae/seed-0" --mask rows=0 -o i.h5
+check "impute to something else" 64 "FILE.h5 or FILE.png" -- impute "$made" --mask half -o i.txt
+check "impute no picture" 65 "no pictures" -- impute "a b/ring-raw/vae/seed-0" --mask half -o i.png
+check "impute by what does not apply" 78 \
+    "with --mask columns=0: the missing variables are not the last ones of the model's order; that can: enumerate" \
+    -- impute "$made" --mask columns=0 -o i.h5 --method exact
+check "impute by nothing" 64 "unknown imputer 'exat': did you mean 'exact'" -- impute "$made" --mask half -o i.h5 --method exat
+check "impute with an unknown key" 78 "unknown key 'step'" -- impute "$made" --mask half -o i.h5 --method gibbs step=3
+check "impute a model without densities" 78 "nothing applies to gan" -- impute "a b/ring-raw/gan/seed-0" --mask half -o i.h5
+check "impute the only variable" 64 "found 1 of 1 missing" -- impute "a b/mixture_1d-raw/vae/seed-0" --mask half -o i.h5
+check "impute nothing" 66 "nowhere" -- impute nowhere --mask half -o i.h5
 check "evaluate" 0 -- evaluate "$run" --estimator elbo --split valid
 holds "evaluate" "log-likelihood >="
 there "evaluate" "$run/evaluation-elbo-valid.h5"

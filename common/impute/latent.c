@@ -1,12 +1,13 @@
 /* Models with latent variables and an encoder. Draws: Metropolis within Gibbs (Mattei & Frellsen 2018, section 3.2),
  * which corrects the pseudo-Gibbs chain of Rezende et al. 2014 (appendix F): z' ~ q(z|x) is accepted with probability
  *     min(1, p(x|z') p(z') q(z|x) / (p(x|z) p(z) q(z'|x))),   then   x_m ~ p(x_m|z).
- * Likelihood: log p(x) - log p(x_o), both by importance sampling; latents for x_o come from the equal mixture of the
- * encoder's posteriors at the ends of the row's chains. Letters: k latents, w log-weights. */
+ * Likelihood: log p(x) - log p(x_o), both by importance sampling; latents for x_o come from a kernel estimate of p(z|x_o):
+ * the equal mixture of the encoder's posteriors at the ends of the row's chains, each widened by Scott's (1992) rule. Letters: k latents, w log-weights. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/base/moments.h"
 #include "common/impute/chains.h"
 #include "common/likelihood/weights.h"
 #include "common/model/latent.h"
@@ -146,6 +147,18 @@ static real *posteriors(const weighing *g, tx_tensor x)
     return out;
 }
 
+/* Variances exp(lv) of the `parts` kernels become exp(lv) + h^2 var(mu), h = parts^(-1/(k+4)). */
+static void widen(size_t parts, size_t k, const real mu[], real lv[])
+{
+    double h = pow((double)parts, -1 / ((double)k + 4));
+    for (size_t j = 0; j < k && parts > 1; j++) {
+        tx_moments of = {0};
+        for (size_t p = 0; p < parts; p++) tx_moments_add(&of, (double)mu[p * k + j]);
+        double between = pow(tx_moments_error(&of), 2) * (double)parts;
+        for (size_t p = 0; p < parts; p++) lv[p * k + j] = (real)log(exp((double)lv[p * k + j]) + h * h * between);
+    }
+}
+
 static double importance(const weighing *g, size_t row, bool observed, double *error)
 {
     enum { CHUNK = 250, MOST_PARTS = 100 };
@@ -155,6 +168,7 @@ static double importance(const weighing *g, size_t row, bool observed, double *e
     const real *x = observed ? q->sample + row * q->n_sample * d : q->x + row * d;
     real *mu = posteriors(g, tx_matrix((real *)x, parts, d)), *lv = mu + parts * k;
     double *w = tx_alloc(n, sizeof *w);
+    widen(parts, k, mu, lv);
     for (size_t i = 0; i < n; i += CHUNK)
         weigh(g, row, observed, parts, mu, lv, i, n - i < CHUNK ? n - i : CHUNK, w + i);
     double value = tx_log_mean_exp(n, w, error);

@@ -93,7 +93,7 @@ tx_status tx_samples_are_pictures(const char *path, const tx_view *v)
 tx_status tx_samples_imputed_png(const char *path, const tx_view *v, size_t n, size_t k, const uint8_t missing[],
                                  const real x[], const real sample[])
 {
-    enum { GREY = 160 };
+    enum { GREY = 110 };
     size_t d = v->space.dim, columns = k + 2;
     TX_TRY(tx_samples_are_pictures(path, v));
     real *y = tx_alloc(n * columns * d, sizeof *y);
