@@ -508,6 +508,52 @@ static void test_gibbs(void)
     check_model("nade", "{hidden: [6]}", "?00??00", "gibbs", "{steps: 30}", false);
 }
 
+/* p(v) of a restricted Boltzmann machine, up to a constant. */
+static double log_rbm(const subject *s, real *x)
+{
+    double value;
+    tx_tape *t = tx_tape_new(1 << 16);
+    tx_model_evaluate(s->m, t, TX_SCORE_UNNORMALISED, tx_rng_root(0), 0, tx_matrix(x, 1, s->space.dim), &value);
+    tx_tape_free(t);
+    return value;
+}
+
+static void test_boltzmann(void)
+{
+    subject s;
+    open_subject(&s, "rbm", false, 7, "{hidden: 5}");
+    answer *a = ask(&s, "?0?0??0", 3, 4000), *b = ask(&s, "?0?0??0", 3, 4000);
+    run(&s, "gibbs", "{steps: 40}", a);
+    check_binary(&s, a, log_rbm, false);
+    CHECK_NEAR(a->q.acceptance[0], 1, 1e-12);
+    run(&s, "enumerate", "{}", b);
+    check_binary(&s, b, log_rbm, true);
+    free_answer(a), free_answer(b);
+    close_subject(&s);
+}
+
+/* Of real units, v given h is normal: moments against Hamiltonian chains of the same density. */
+static void test_real_boltzmann(void)
+{
+    subject s;
+    open_subject(&s, "rbm", true, 4, "{hidden: 5}");
+    answer *a = ask(&s, "0?0?", 1, 4000), *b = ask(&s, "0?0?", 1, 4000);
+    run(&s, "gibbs", "{steps: 60}", a);
+    run(&s, "hmc", "{steps: 80, leapfrog: 12}", b);
+    for (size_t j = 1; j < 4; j += 2)
+        for (double at = -1; at < 2; at++) {
+            double below[2] = {0};
+            for (size_t i = 0; i < 4000; i++) {
+                below[0] += (double)a->q.sample[4 * i + j] < at;
+                below[1] += (double)b->q.sample[4 * i + j] < at;
+            }
+            double p = (below[0] + below[1]) / 8000;
+            CHECK_NEAR(below[0] / 4000, below[1] / 4000, 5 * sqrt(2 * p * (1 - p) / 4000) + 1e-3);
+        }
+    free_answer(a), free_answer(b);
+    close_subject(&s);
+}
+
 /* p(x) of a VAE with one latent by the midpoint rule. */
 static double log_vae(const subject *s, real *x)
 {
@@ -639,6 +685,8 @@ int main(void)
         {"a Gaussian against Schur's complement", test_gaussian},
         {"a linear VAE against Schur's complement", test_linear_vae},
         {"Gibbs sampling against enumeration", test_gibbs},
+        {"a Boltzmann machine against enumeration", test_boltzmann},
+        {"a Boltzmann machine of real units, two ways", test_real_boltzmann},
         {"a VAE against enumeration and quadrature", test_binary_vae},
         {"threads", test_threads},
         {"what does not apply", test_unfit},

@@ -56,9 +56,10 @@ static tx_status fail_unknown(const char *name)
     for (const tx_catalog *c = tx_catalog_list; c->plural; c++)
         for (int i = 0; n < MAX_NAMES && c->at(i, &item); i++) known[n++] = item.name;
     const char *near = tx_nearest(name, known);
-    return tx_fail(TX_EUSAGE,
-                   "show: unknown name '%s'%s%s%s; `taxon list models|datasets|views|estimators|metrics|optimizers|imputers`",
-                   name, near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return tx_fail(
+        TX_EUSAGE,
+        "show: unknown name '%s'%s%s%s; `taxon list models|datasets|views|estimators|metrics|optimizers|imputers`",
+        name, near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 static void print_options(const tx_option *table)

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/model/conditional.h"
 #include "common/model/energy.h"
 #include "common/model/output.h"
 #include "common/tensor/parallel.h"
@@ -598,6 +599,23 @@ static const tx_energy energy = {
     .state_of = state_of,
 };
 
+/* ---- missing units: h given all visible ones, then the missing ones given h ---- */
+
+static void move_missing(tx_model *m, tx_tape *t, const uint8_t missing[], tx_rng r, uint64_t first, tx_tensor x)
+{
+    size_t n = tx_rows(x), d = tx_cols(x), h = n_hidden(m);
+    real *y = take(t, n * d), *unit = take(t, n * h);
+    scale_rows(m, t, -1, n, x.x, y);
+    hidden_means(m, n, y, NULL, unit);
+    draw_hidden(m, tx_rng_named(r, "hidden"), first, n, unit, unit);
+    visible_means(m, n, unit, resting(m, t), y);
+    draw_visible(m, tx_rng_named(r, "visible"), first, n, y, y);
+    scale_rows(m, t, 1, n, y, y);
+    tx_missing_copy(missing, tx_matrix(y, n, d), x);
+}
+
+static const tx_conditional conditional = {.move = move_missing};
+
 const tx_model_ops tx_model_rbm = {
     .name = "rbm",
     .summary = "restricted Boltzmann machine by contrastive divergence or persistent chains",
@@ -614,6 +632,7 @@ const tx_model_ops tx_model_rbm = {
     .init = init,
     .destroy = destroy,
     .energy = &energy,
+    .conditional = &conditional,
     .sample = sample,
     .sample_mean = sample_mean,
     .sequential_steps = sequential_steps,
