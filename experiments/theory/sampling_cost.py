@@ -34,7 +34,7 @@ def main():
     e.figure([
         ("steps that follow one another", "dimension", "", wide, [("linespoints lw 2 pt 7 ps 0.6", m, [(r[3], r[4]) for r in rows if r[0] == m]) for m in models]),
         ("seconds for 1000 samples, one thread", "dimension", "", wide, [("linespoints lw 2 pt 7 ps 0.6", m, [(r[3], r[5]) for r in rows if r[0] == m]) for m in models]),
-    ], (1200, 420))
+    ], (1200, 460))
     print(f"{len(models)} models at {len(dims)} dimensions")
 
 

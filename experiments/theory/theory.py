@@ -14,7 +14,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 WEIGHTS, CENTRES, DEVIATIONS = np.array([0.5, 0.3, 0.2]), np.array([-1.5, 0.5, 2.25]), np.array([0.6, 1.1, 0.25])
 LINE = np.linspace(-12, 12, 48001)  # where integrals are sums: all densities here are smooth and vanish at its ends
 STEP = LINE[1] - LINE[0]
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999", "#882255", "#117733")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999", "#882255", "#117733", "#332288", "#ddcc77", "#aa4499")
 
 
 def log_normal(x, mean, deviation):
