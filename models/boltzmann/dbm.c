@@ -62,7 +62,7 @@ static void build(tx_model *m)
     m->n_net = 3;
     m->net[WEIGHTS] = tx_params_new("weights");
     m->net[BIASES] = tx_params_new("biases");
-    m->net[CHAINS] = tx_params_new("chains");
+    m->net[CHAINS] = tx_params_new_state("chains");
     tx_params_add(m->net[WEIGHTS], "w1", tx_shape2(s->d, s->h1), small);
     tx_params_add(m->net[WEIGHTS], "w2", tx_shape2(s->h1, s->h2), small);
     tx_params_add(m->net[BIASES], "b", tx_shape2(1, s->d), zero);

@@ -77,7 +77,7 @@ static void build(tx_model *m)
     s->c = tx_params_add(m->net[BIASES], "c", tx_shape2(1, h), zero);
     if (s->real_valued) s->log_sigma = tx_params_add(m->net[BIASES], "log_sigma", tx_shape2(1, d), zero);
     if (!s->persistent) return;
-    m->net[CHAINS] = tx_params_new("chains");
+    m->net[CHAINS] = tx_params_new_state("chains");
     s->chains = tx_params_add(
         m->net[CHAINS], "y", tx_shape2((size_t)k->chains, d),
         (tx_init){s->real_valued ? TX_INIT_NORMAL : TX_INIT_UNIFORM, (real)(s->real_valued ? 1 : 0.5)});
