@@ -48,6 +48,7 @@ static void open_subject(subject *s, const char *name, bool on_reals, size_t dim
                           .upper = on_reals ? INFINITY : 1,
                           .mean = s->mean,
                           .deviation = s->deviation};
+    if (strcmp(name, "pixelcnn") == 0) s->space.height = 2, s->space.width = dim / 2, s->space.channel = 1;
     CHECK_OK(tx_test_options(ops->options, s->config, text));
     CHECK_OK(tx_model_new(&s->m, ops, s->config, &s->space, 17));
     for (int k = 0; k < s->m->n_net; k++)
@@ -196,6 +197,8 @@ static void test_exact_binary(void)
         {"made", "{hidden: [8, 5], degrees: random, masks: 3}", "000????"},
         {"nade", "{hidden: [6]}", "0000???"},
         {"nade", "{hidden: [6], order: agnostic}", "0000???"},
+        {"wavenet", "{features: 4, skip: 5, layers: 2, hidden: 5}", "0000???"},
+        {"pixelcnn", "{features: 4, layers: 2, first_kernel: 5, hidden: 5}", "0000????"},
         {"independent", "{}", "0?0??0?"},
         {"chow_liu", "{}", "0?0??0?"},
         {"chow_liu", "{}", "?00????"},

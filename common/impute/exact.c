@@ -16,11 +16,11 @@ static tx_status run(const void *config, tx_model *m, tx_rng r, void (*progress)
     (void)config;
     enum { ROWS = 200 };
     const tx_conditional *c = m->ops->conditional;
-    size_t all = q->n * q->n_sample, d = q->dim;
+    size_t all = q->n * q->n_sample, d = q->dim, rows = m->ops->at_once ? 1 + m->ops->at_once / d : ROWS;
     tx_tape *t = tx_tape_new(1 << 20);
     char why[TX_TEXT_MAX];
     for (size_t i = 0, n; i < q->n; i += n) {
-        n = at_most(q->n - i, ROWS);
+        n = at_most(q->n - i, rows);
         tx_model_bind(m, t);
         c->log_prob(m, t, q->missing, tx_matrix((real *)q->x + i * d, n, d), q->log_likelihood + i);
     }

@@ -34,9 +34,7 @@ static void move(tx_chains *c, int number)
 /* Of every row; resets the tape. */
 static void log_density(tx_chains *c, double value[])
 {
-    tx_model_bind(c->m, c->tape);
-    tx_var y = tx_chains_log_density(c->m, c->tape, tx_leaf(c->tape, c->x));
-    for (size_t i = 0; i < c->n; i++) value[i] = (double)y->v.x[i];
+    tx_model_evaluate(c->m, c->tape, tx_chains_score(c->m->ops), c->r, 0, c->x, value);
 }
 
 /* A variable is flipped with the probability p(flipped) / (p(flipped) + p(as it is)). */

@@ -347,8 +347,9 @@ tx_var tx_gated_level_log_prob(tx_model *m, tx_tape *t, tx_var x)
 
 typedef struct drawing {
     const tx_space *space;
-    real *x; /* uniforms; receives the values */
+    real *x; /* uniforms, or what is given; receives the values */
     bool mean;
+    const uint8_t *missing; /* NULL: all */
 } drawing;
 
 static void draw_levels(const void *ctx, size_t var, size_t row, size_t n, const real *out, real x[])
@@ -357,14 +358,14 @@ static void draw_levels(const void *ctx, size_t var, size_t row, size_t n, const
     size_t per = tx_level_outputs(d->space);
     for (size_t r = 0; r < n; r++) {
         real *to = d->x + (row + r) * d->space->dim + var;
-        x[r] = tx_level_draw(d->space, out + r * per, (double)*to);
+        x[r] = d->missing && !d->missing[var] ? *to : tx_level_draw(d->space, out + r * per, (double)*to);
         *to = d->mean ? tx_level_mean(d->space, out + r * per) : x[r];
     }
 }
 
 static void sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, bool mean, tx_tensor x)
 {
-    drawing d = {m->space, x.x, mean};
+    drawing d = {m->space, x.x, mean, NULL};
     tx_rng_uniform(r, first * tx_cols(x), tx_len(x), x.x);
     tx_gated_sample(m->state, t, tx_rows(x), draw_levels, &d);
 }
@@ -378,3 +379,33 @@ void tx_gated_level_sample_mean(tx_model *m, tx_tape *t, tx_rng r, uint64_t firs
 {
     sample(m, t, r, first, true, x);
 }
+
+/* ---- missing variables ---- */
+
+static bool applies(const tx_model *m, const uint8_t missing[], char why[TX_TEXT_MAX])
+{
+    bool suffix = true;
+    for (size_t j = 1; j < m->space->dim; j++) suffix = suffix && missing[j] >= missing[j - 1];
+    tx_copy_text(why, TX_TEXT_MAX, suffix ? "" : "the missing variables are not the last ones of the model's order");
+    return suffix;
+}
+
+static void log_prob_missing(tx_model *m, tx_tape *t, const uint8_t missing[], tx_tensor x, double value[])
+{
+    tx_var logit = tx_gated_apply(m->state, t, tx_leaf(t, x));
+    logit = tx_missing_columns(t, missing, true, tx_level_outputs(m->space), logit->v);
+    tx_var y = tx_level_logp(t, m->space, logit, tx_missing_columns(t, missing, true, 1, x));
+    for (size_t i = 0; i < tx_rows(x); i++) value[i] = (double)y->v.x[i];
+}
+
+static void sample_missing(tx_model *m, tx_tape *t, const uint8_t missing[], tx_rng r, uint64_t first, tx_tensor x)
+{
+    tx_tensor u = tx_tape_tensor(t, tx_rows(x), tx_cols(x));
+    tx_rng_uniform(r, first * tx_cols(x), tx_len(x), u.x);
+    tx_missing_copy(missing, u, x);
+    drawing d = {m->space, x.x, false, missing};
+    tx_gated_sample(m->state, t, tx_rows(x), draw_levels, &d);
+}
+
+const tx_conditional tx_gated_level_conditional = {
+    .applies = applies, .log_prob = log_prob_missing, .sample = sample_missing};

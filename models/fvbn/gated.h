@@ -5,7 +5,7 @@
  *  which sees the pixels to the left: together all that come before, without a blind spot. */
 #ifndef TX_MODELS_GATED_H
 #define TX_MODELS_GATED_H
-#include "common/model/model.h"
+#include "common/model/conditional.h"
 
 enum { TX_GATED_LAYERS = 32, TX_GATED_LANES = 32 /**< samples drawn side by side */, TX_GATED_AT_ONCE = 1 << 14 };
 
@@ -45,4 +45,5 @@ void tx_gated_level_init(tx_model *m);
 tx_var tx_gated_level_log_prob(tx_model *m, tx_tape *t, tx_var x);
 void tx_gated_level_sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x);
 void tx_gated_level_sample_mean(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x);
+extern const tx_conditional tx_gated_level_conditional; /**< where the missing variables are the last ones */
 #endif

@@ -67,6 +67,7 @@ const tx_model_ops tx_model_wavenet = {
     .build = build,
     .init = tx_gated_level_init,
     .log_prob = tx_gated_level_log_prob,
+    .conditional = &tx_gated_level_conditional,
     .sample = tx_gated_level_sample,
     .sample_mean = tx_gated_level_sample_mean,
     .sequential_steps = tx_steps_per_variable,
