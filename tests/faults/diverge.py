@@ -30,7 +30,7 @@ models:
 evaluate: {{estimators: [exact, elbo, parzen], n_sample: 4}}
 """
 OTHER = {"binary": "independent", "real": "gaussian"}
-TERM = re.compile(r"gradient|objective|log-likelihood|lower bound|loss|weight|sample")
+TERM = re.compile(r"gradient|objective|log-likelihood|lower bound|loss|weight|sample|error")
 
 
 class Sweep:
