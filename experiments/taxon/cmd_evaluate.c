@@ -138,15 +138,10 @@ static tx_status check(const tx_stored *s, request *q)
     return tx_check_writable(q->folder);
 }
 
-/* An estimator cannot be asked to return. Nothing of it is on disk yet, so the process may end here. */
 static void on_progress(void *ctx, double share)
 {
     const request *q = ctx;
-    tx_progress_show(q->progress, 0, share, q->doing);
-    if (tx_stop_count() == 0) return;
-    tx_progress_free(q->progress);
-    fprintf(stderr, "taxon: stopped at %.0f %%: nothing was written; the same command starts anew\n", 100 * share);
-    exit(TX_ESTOPPED);
+    tx_progress_or_stop(q->progress, share, q->doing);
 }
 
 static void print_estimate(const tx_stored *s, const tx_estimate *e)

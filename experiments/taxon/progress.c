@@ -1,6 +1,7 @@
 #include "experiments/taxon/progress.h"
 #include "common/base/text.h"
 #include "experiments/taxon/clock.h"
+#include "experiments/taxon/signals.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,4 +118,14 @@ void tx_progress_show(tx_progress *p, int done, double share, const char *text)
     fprintf(stderr, "\r\033[K%s", shown);
     fflush(stderr);
     p->drawn = true;
+}
+
+/* What does the work cannot be asked to return. Nothing of it is on disk yet, so the process may end here. */
+void tx_progress_or_stop(tx_progress *p, double share, const char *text)
+{
+    tx_progress_show(p, 0, share, text);
+    if (tx_stop_count() == 0) return;
+    tx_progress_free(p);
+    fprintf(stderr, "taxon: stopped at %.0f %%: nothing was written; the same command starts anew\n", 100 * share);
+    exit(TX_ESTOPPED);
 }

@@ -15,4 +15,7 @@ void tx_progress_line(tx_progress *p, const char *fmt, ...) __attribute__((forma
 void tx_progress_warn(tx_progress *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /** `done` runs have ended and those under way add up to `share` of a run; `text` tells about one of them. */
 void tx_progress_show(tx_progress *p, int done, double share, const char *text);
+/** Of one piece of work of which nothing is on disk before its end: shows the share, and ends the process (exit code 75) where the
+ *  user has asked it to stop. */
+void tx_progress_or_stop(tx_progress *p, double share, const char *text);
 #endif
