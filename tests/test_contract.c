@@ -438,6 +438,9 @@ static void score_gradient(const subject *s, tx_model *m, tx_score score)
     all_gradients(m, t, score, x, c, g);
     for (int net = 0; net < m->n_net; net++) {
         const tx_params *p = m->net[net];
+        /* Orders and degrees are neither differentiated nor moved by a step; running statistics and chains are. */
+        for (size_t i = 0; strcmp(tx_params_net(p), "structure") == 0 && i < tx_len(tx_params_block(p)); i++)
+            CU_ASSERT(g[net][i] == 0);
         for (int q = 0; q < tx_params_count(p) && !tx_params_is_state(p); q++) {
             tx_tensor w = tx_params_value(p, (tx_param){q});
             unsigned before = CU_get_number_of_failures();

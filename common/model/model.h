@@ -137,6 +137,7 @@ void      tx_model_sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, siz
 typedef enum tx_score { TX_SCORE_NONE, TX_SCORE_LOG_PROB, TX_SCORE_ELBO, TX_SCORE_BOUND, TX_SCORE_UNNORMALISED } tx_score;
 tx_score    tx_model_score(const tx_model_ops *ops);      /**< never TX_SCORE_UNNORMALISED: without Z it compares nothing */
 const char *tx_score_name(tx_score s);                    /**< "none", "exact", "elbo", "bound", "unnormalised" */
-/** log_prob, elbo, bound or log p* of rows x[n,d] into value[n] (nats in the model's space), in one bound tape pass. */
+/** log_prob, elbo, bound or log p* of rows x[n,d] into value[n] (nats in the model's space); binds the tape, for each pass of
+ *  at_once anew. */
 void      tx_model_evaluate(tx_model *m, tx_tape *t, tx_score s, tx_rng r, uint64_t first, tx_tensor x, double value[]);
 #endif
