@@ -21,3 +21,15 @@ tx_moments tx_moments_of(size_t n, const double value[])
     for (size_t i = 0; i < n; i++) tx_moments_add(&m, value[i]);
     return m;
 }
+
+void tx_log_sum_add(tx_log_sum *s, double w)
+{
+    if (w > s->largest) {
+        s->scaled = s->scaled * exp(s->largest - w) + 1;
+        s->largest = w;
+    } else if (w > s->largest - 40) {
+        s->scaled += exp(w - s->largest);
+    }
+}
+
+double tx_log_sum_value(const tx_log_sum *s) { return s->largest + log(s->scaled); }

@@ -1,6 +1,7 @@
 /** The mean of numbers that come one by one, and its standard error. */
 #ifndef TX_BASE_MOMENTS_H
 #define TX_BASE_MOMENTS_H
+#include <math.h>
 #include "common/base/base.h"
 
 /** Starts as {0}. A running mean and sum of squares about it (Welford 1962): no difference of large sums. */
@@ -14,4 +15,9 @@ double tx_moments_mean(const tx_moments *m);  /**< NAN where n is 0 */
 double tx_moments_error(const tx_moments *m); /**< standard error of the mean: NAN where n is less than 2 */
 /** Of an array. */
 tx_moments tx_moments_of(size_t n, const double value[]);
+/** A running log sum exp, begun as TX_LOG_SUM; its value is largest + log(scaled). What is e^-40 of the largest is left out. */
+typedef struct tx_log_sum { double largest, scaled; } tx_log_sum;
+#define TX_LOG_SUM ((tx_log_sum){-INFINITY, 0})
+void   tx_log_sum_add(tx_log_sum *s, double w);
+double tx_log_sum_value(const tx_log_sum *s);
 #endif

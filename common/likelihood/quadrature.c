@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/base/moments.h"
 #include "common/likelihood/pass.h"
 #include "common/model/latent.h"
 #include "common/tensor/parallel.h"
@@ -48,22 +49,6 @@ static tx_status check(const quadrature_config *c, const tx_model *m)
     return TX_OK;
 }
 
-/* A running log sum exp. */
-typedef struct sum {
-    double largest, scaled;
-} sum;
-
-static void add(sum *s, double w)
-{
-    if (w == -INFINITY) return;
-    if (w > s->largest) {
-        s->scaled = s->scaled * exp(s->largest - w) + 1;
-        s->largest = w;
-    } else {
-        s->scaled += exp(w - s->largest);
-    }
-}
-
 typedef struct grid {
     tx_workers *workers;
     tx_observation o;
@@ -92,7 +77,7 @@ static void integrate(void *ctx, size_t row)
     const grid *g = ctx;
     tx_worker here = tx_worker_here(g->workers);
     bool coarse[CHUNK];
-    sum fine = {-INFINITY, 0}, every_other = fine;
+    tx_log_sum fine = TX_LOG_SUM, every_other = TX_LOG_SUM;
     for (size_t from = 0; from < g->nodes; from += CHUNK) {
         size_t n = g->nodes - from < CHUNK ? g->nodes - from : CHUNK;
         tx_model_bind(here.m, here.tape);
@@ -103,13 +88,13 @@ static void integrate(void *ctx, size_t row)
         tx_var y = tx_observation_logp(here.m, here.tape, g->o, tx_leaf(here.tape, x), at);
         for (size_t i = 0; i < n; i++) {
             double w = (double)prior->v.x[i] + (double)y->v.x[i];
-            add(&fine, w);
-            if (coarse[i]) add(&every_other, w);
+            tx_log_sum_add(&fine, w);
+            if (coarse[i]) tx_log_sum_add(&every_other, w);
         }
     }
     double cell = (double)g->width * log(g->step), coarse_cell = cell + (double)g->width * log(2);
-    g->value[row] = fine.largest + log(fine.scaled) + cell;
-    g->error[row] = fabs(g->value[row] - (every_other.largest + log(every_other.scaled) + coarse_cell));
+    g->value[row] = tx_log_sum_value(&fine) + cell;
+    g->error[row] = fabs(g->value[row] - (tx_log_sum_value(&every_other) + coarse_cell));
 }
 
 static tx_status run(const void *config, tx_model *m, const tx_view *v, tx_split s, size_t n, tx_rng r,

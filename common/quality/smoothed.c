@@ -35,19 +35,13 @@ typedef struct normals {
 static double log_density(const normals *m, const double *x)
 {
     const double scale = -0.5 / (m->deviation * m->deviation);
-    double largest = -INFINITY, sum = 0;
+    tx_log_sum sum = TX_LOG_SUM;
     for (size_t k = 0; k < m->n; k++) {
         double square = 0;
         for (size_t j = 0; j < m->dim; j++) square += (x[j] - m->c[k * m->dim + j]) * (x[j] - m->c[k * m->dim + j]);
-        double w = scale * square;
-        if (w > largest) {
-            sum = sum * exp(largest - w) + 1;
-            largest = w;
-        } else if (w > largest - 40) {
-            sum += exp(w - largest);
-        }
+        tx_log_sum_add(&sum, scale * square);
     }
-    return largest + log(sum / (double)m->n) - (double)m->dim * (log(m->deviation) + 0.5 * log(2 * M_PI));
+    return tx_log_sum_value(&sum) - log((double)m->n) - (double)m->dim * (log(m->deviation) + 0.5 * log(2 * M_PI));
 }
 
 typedef struct ratio {
