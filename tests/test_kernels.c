@@ -423,6 +423,34 @@ static void find_bad_gradients(void)
 }
 static void test_bad_gradients(void) { on_every_isa(find_bad_gradients); }
 
+/* What is left of a running mean after many steps without a gradient is 0 to an optimiser on x86, on every thread, and
+ * subnormal as before to whoever comes after it. */
+static void drop_subnormals(void)
+{
+#ifdef __SSE2__
+    enum { LONG = 70001 };
+    static bool (*const along[])(size_t len, const real *g) = {sgd_along, rmsprop_along, adam_along};
+    static const int mean[] = {1, 2, 1};
+    static real g[LONG];
+    const real least = sizeof(real) == sizeof(double) ? (real)DBL_MIN : (real)FLT_MIN;
+    for (size_t k = 0; k < TX_LEN(along); k++)
+        for (int t = 1; t <= 2; t++) {
+            tx_threads_set(t);
+            reset_outputs();
+            for (size_t i = 0; i < LONG; i++) O[mean[k]][i] = (i % 2 ? 1 : (real)1.1) * least;
+            CU_ASSERT(along[k](LONG, g) && along[k](LONG, g));
+            size_t left = 0;
+            for (size_t i = 0; i < LONG; i++) left += O[mean[k]][i] != 0;
+            if (left) printf("\n  %zu running means are left in case %zu\n", left, k);
+            CU_ASSERT(left == 0);
+            volatile real small = least;
+            CU_ASSERT(small / 2 > 0);
+        }
+    tx_threads_set(1);
+#endif
+}
+static void test_subnormals(void) { on_every_isa(drop_subnormals); }
+
 /* An element's bits are the same alone, in vectors and in tails; a row's the same alone and in a batch. */
 static void compare_places(void)
 {
@@ -1009,6 +1037,7 @@ int main(void)
         {"every kernel against a naive loop", test_naive},
         {"1 to 4 threads, same bits", test_threads},
         {"updates find gradients that are not finite", test_bad_gradients},
+        {"running means that have died out", test_subnormals},
         {"same bits at every place", test_places},
         {"optional gradients", test_null_gradients},
         {"mixtures of 1 to 1024 components", test_mog_sizes},

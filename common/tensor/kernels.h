@@ -84,7 +84,7 @@ void tx_mog_rows(size_t n, size_t d, size_t k, const real *x, const real *logit,
 
 /** One fused pass of an optimiser over `len` weights; lr is the step size of this step, decay the decoupled weight decay
  *  (w -= lr decay w), gscale multiplies every gradient first (clipping). False if a gradient or a new weight is not
- *  finite: weights and state are then spoilt where it stood. */
+ *  finite: weights and state are then spoilt where it stood. Subnormal numbers are 0 to it, on x86. */
 bool tx_sgd_update(size_t len, real lr, real gscale, real decay, real momentum, bool nesterov,
                    const real *g, real *velocity, real *w);
 bool tx_rmsprop_update(size_t len, real lr, real gscale, real decay, real rho, real eps, real momentum,
