@@ -26,8 +26,10 @@ static void fill_rows(tx_dataset *d, tx_split s, tx_rng r)
     size_t n = 2 * d->dim > N_TOY ? 2 * d->dim : N_TOY, dim = d->dim; /* a full covariance needs n > D */
     uint8_t *level = d->type == TX_REAL ? NULL : tx_alloc(n * dim, 1);
     float *value = d->type == TX_REAL ? tx_alloc(n * dim, sizeof *value) : NULL;
+    uint8_t *label = tx_alloc(n, 1);
     for (size_t i = 0; i < n; i++) {
         double shared = tx_rng_normal1(r, i * (dim + 1));
+        label[i] = (uint8_t)(shared < -0.5 ? 2 : shared > 0.5);
         for (size_t j = 0; j < dim; j++) {
             double v = 0.385 + 0.8 * shared + 0.7 * tx_rng_normal1(r, i * (dim + 1) + j + 1);
             if (value) value[i * dim + j] = (float)v;
@@ -37,8 +39,9 @@ static void fill_rows(tx_dataset *d, tx_split s, tx_rng r)
             }
         }
     }
-    d->split[s].n = n, d->split[s].level = level, d->split[s].value = value;
+    d->split[s].n = n, d->split[s].level = level, d->split[s].value = value, d->split[s].label = label;
     d->memory[s] = level ? (void *)level : (void *)value;
+    d->memory[TX_N_SPLIT + s] = label;
     tx_copy_text(d->split[s].origin, sizeof d->split[s].origin, "made by the test");
 }
 

@@ -859,6 +859,37 @@ static void test_determinism(void)
     tx_dataset_close(&d);
 }
 
+/* Equal shares as long as a class has rows, each once; the first of more are those of fewer. */
+static void test_labelled_rows(void)
+{
+    enum { ROWS = 40, SCARCE = 3 };
+    static const uint8_t of[] = {0, 2, 2, 0, 2, 0, 2}; /* class 1: rows 7, 17 and 27 */
+    tx_dataset d = {.type = TX_REAL, .dim = 1, .unit = "1"};
+    float x[ROWS] = {0};
+    uint8_t label[ROWS];
+    for (size_t i = 0; i < ROWS; i++) x[i] = (float)i, label[i] = i % 10 == 7 && i < 30 ? 1 : of[i % TX_LEN(of)];
+    for (int s = 0; s < TX_N_SPLIT; s++) d.split[s].n = ROWS, d.split[s].value = x, d.split[s].label = label;
+    tx_copy_text(d.name, sizeof d.name, "labels");
+    tx_view v = view_of(&d, "raw", 0);
+    CHECK_INT(v.space.n_class, 3);
+    uint32_t few[12], all[ROWS], other[12];
+    size_t count[3] = {0}, seen[ROWS] = {0}, same = 0;
+    tx_view_labelled(&v, 5, 12, few);
+    tx_view_labelled(&v, 5, ROWS, all);
+    tx_view_labelled(&v, 6, 12, other);
+    CHECK_TRUE(memcmp(few, all, sizeof few) == 0);
+    for (size_t i = 0; i < 12; i++) count[label[few[i]]]++, same += few[i] == other[i];
+    CHECK_INT(count[1], SCARCE);
+    CHECK_TRUE(count[0] >= 4 && count[2] >= 4);
+    CHECK_TRUE(same < 12);
+    for (size_t i = 0; i < ROWS; i++) CHECK_INT(seen[all[i]]++, 0);
+    tx_view_close(&v);
+    for (int s = 0; s < TX_N_SPLIT; s++) d.split[s].label = NULL;
+    v = view_of(&d, "raw", 0);
+    CHECK_INT(v.space.n_class, 0);
+    tx_view_close(&v);
+}
+
 /* The Jacobian against the numeric derivative of the inverse: log |dy/dx| = -sum log |dx/dy|; and the inverse gives
  * back a point in the level's cell (or the real number). */
 static void check_inverse(const tx_view *v, double tolerance)
@@ -1284,6 +1315,7 @@ int main(void)
         {"moments of draws", test_view_moments},
         {"dequantised cells", test_dequantised_cells},
         {"determinism", test_determinism},
+        {"labelled rows", test_labelled_rows},
         {"Jacobians", test_jacobians},
         {"standardised reals", test_standardised_reals},
         {"measure", test_measure},

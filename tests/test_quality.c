@@ -1,10 +1,13 @@
 #include <math.h>
 #include <stdlib.h>
 #include "common/base/moments.h"
+#include "common/model/latent.h"
 #include "common/quality/halves.h"
 #include "common/quality/metric.h"
 #include "common/tensor/parallel.h"
 #include "tests/support/check.h"
+
+const tx_model_ops *const tx_model_list[] = {NULL};
 
 /* A data set of real rows, its raw view, and what metrics share. */
 typedef struct world {
@@ -556,6 +559,7 @@ static void test_threads(void)
     open_ring(&w, "ring");
     real *x = samples(2, 300, 2, 0.3, 0);
     for (int i = 0; tx_metric_list[i]; i++) {
+        if (tx_metric_list[i]->run_model) continue;
         void *c = config_of(tx_metric_list[i]->name, "{n_sample: 300}");
         tx_numbers out[TX_LEN(threads)] = {{0}};
         for (size_t k = 0; k < TX_LEN(threads); k++) {
@@ -575,6 +579,86 @@ static void test_threads(void)
     close_ring(&w);
 }
 
+/* A model whose encoder tells the ring's component, or says nothing, beside one that answers by itself. */
+static tx_latent one_latent(const tx_model *m)
+{
+    (void)m;
+    return (tx_latent){1, NULL};
+}
+static void encode_angle(tx_model *m, tx_tape *t, tx_var x, tx_var *mu, tx_var *lv)
+{
+    (void)m;
+    tx_tensor z = tx_tape_tensor(t, tx_rows(x->v), 1);
+    for (size_t i = 0; i < tx_rows(z); i++)
+        z.x[i] = (real)rint(4 * atan2((double)x->v.x[2 * i + 1], (double)x->v.x[2 * i]) / M_PI);
+    for (size_t i = 0; i < tx_rows(z); i++) z.x[i] = z.x[i] == -4 ? 4 : z.x[i];
+    *mu = *lv = tx_leaf(t, z);
+}
+static void encode_nothing(tx_model *m, tx_tape *t, tx_var x, tx_var *mu, tx_var *lv)
+{
+    (void)m;
+    tx_tensor z = tx_tape_tensor(t, tx_rows(x->v), 1);
+    for (size_t i = 0; i < tx_rows(z); i++) z.x[i] = 1;
+    *mu = *lv = tx_leaf(t, z);
+}
+/* Class 0 where x > 0, else class 4: right of a quarter of the ring's eight. */
+static tx_var answer(tx_model *m, tx_tape *t, tx_var x)
+{
+    (void)m;
+    tx_tensor l = tx_tape_tensor(t, tx_rows(x->v), 8);
+    for (size_t i = 0; i < tx_rows(l); i++)
+        for (size_t k = 0; k < 8; k++) l.x[i * 8 + k] = k == (x->v.x[2 * i] > 0 ? 0u : 4u);
+    return tx_leaf(t, l);
+}
+static size_t seen_labels(const tx_model *m)
+{
+    (void)m;
+    return 16;
+}
+
+static void test_classification(void)
+{
+    static const tx_model_ops angle = {.name = "angle", .latent = one_latent, .posterior = encode_angle},
+                              nothing = {.name = "nothing", .latent = one_latent, .posterior = encode_nothing},
+                              own = {.name = "own", .classify = answer, .n_label = seen_labels},
+                              bare = {.name = "bare"};
+    static const struct {
+        const tx_model_ops *ops;
+        double error, most;
+        const char *words;
+    } of[] = {{&angle, 0, 0.02, "by its features, 80 labels"},
+              {&nothing, 7 / 8.0, 0.02, "by its features, 80 labels"},
+              {&own, 3 / 4.0, 0.02, "by the model, 16 labels"}};
+    const tx_metric_ops *m = tx_metric_find("classification");
+    world w;
+    open_ring(&w, "ring");
+    void *c = config_of("classification", "{n_label: 80, n_step: 1500, hidden: [40], learning_rate: 1e-2}");
+    double n = (double)w.data.split[TX_TEST].n;
+    CHECK_INT(tx_metric_n(m, c, &w.view), 0);
+    for (size_t k = 0; k < TX_LEN(of); k++) {
+        tx_model model = {.ops = of[k].ops, .space = &w.view.space};
+        tx_numbers out = {0};
+        CHECK_TRUE(!tx_metric_unfit(m, c, of[k].ops, &w.view));
+        CHECK_OK(tx_metric_run_model(m, c, "labels", &model, &w.view, 3, &out));
+        CHECK_INT(out.n, 2);
+        CHECK_TEXT(out.m[0].name, "labels_error");
+        CHECK_TEXT(out.m[1].name, "labels_error_supervised");
+        CHECK_HAS(out.m[0].long_name, of[k].words);
+        double e = out.m[0].value;
+        CHECK_NEAR(e, of[k].error, of[k].most);
+        CHECK_NEAR(out.m[0].error, sqrt(e * (1 - e) / n), 1e-12);
+        CHECK_INT(out.m[0].n_sample, n);
+        CHECK_TRUE(out.m[1].value < 0.05); /* the rows themselves tell */
+    }
+    CHECK_HAS(tx_metric_unfit(m, c, &bare, &w.view), "no encoder");
+    w.view.space.n_train = 79;
+    CHECK_HAS(tx_metric_unfit(m, c, &angle, &w.view), "more than there are training rows");
+    w.view.space.n_class = 0;
+    CHECK_HAS(tx_metric_unfit(m, c, &angle, &w.view), "no labels");
+    free(c);
+    close_ring(&w);
+}
+
 static void test_what_applies(void)
 {
     static const tx_model_ops mute = {.name = "mute"}, speaks = {.name = "speaks", .sample = no_sample};
@@ -583,13 +667,14 @@ static void test_what_applies(void)
     open_ring(&ring, "ring");
     for (int i = 0; tx_metric_list[i]; i++) {
         const tx_metric_ops *m = tx_metric_list[i];
+        if (m->run_model) continue;
         void *c = config_of(m->name, "{}");
         bool needs_modes = strcmp(m->name, "mode") == 0 || strcmp(m->name, "smoothed") == 0;
         CHECK_TRUE(tx_metric_find(m->name) == m);
         CHECK_HAS(tx_metric_unfit(m, c, &mute, &ring.view), "sample");
         CHECK_TRUE(!tx_metric_unfit(m, c, &speaks, &ring.view));
         CHECK_TRUE(!tx_metric_unfit(m, c, &speaks, &w.view) == !needs_modes);
-        CHECK_INT(tx_metric_n(c, &w.view), 12); /* no more than there are rows */
+        CHECK_INT(tx_metric_n(m, c, &w.view), 12); /* no more than there are rows */
         real x[24] = {0};
         tx_numbers out = {0};
         if (!needs_modes) CHECK_OK(tx_metric_run(m, c, "m", w.q, x, tx_rng_root(0), &out));
@@ -621,6 +706,7 @@ int main(void)
                                     {"c2st: level and power", test_c2st_level_and_power},
                                     {"c2st: value", test_c2st_value},
                                     {"classifier", test_classifier},
+                                    {"classification", test_classification},
                                     {"knn: by hand", test_knn_by_hand},
                                     {"knn: convention", test_knn_convention},
                                     {"nearest", test_nearest},

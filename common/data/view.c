@@ -79,6 +79,23 @@ void tx_view_order(const tx_view *v, uint64_t seed, uint64_t epoch, uint32_t per
                        perm);
 }
 
+/* In turn one row of each class, as long as it has any, in the order of a permutation. */
+void tx_view_labelled(const tx_view *v, uint64_t seed, size_t n, uint32_t row[])
+{
+    const size_t all = v->space.n_train, n_class = v->space.n_class;
+    const uint8_t *label = v->data->split[TX_TRAIN].label;
+    TX_REQUIRE(n_class && n <= all, "%zu labelled rows of %zu in %zu classes", n, all, n_class);
+    uint32_t *order = tx_alloc(all, sizeof *order);
+    size_t *at = tx_alloc(n_class, sizeof *at), taken = 0;
+    tx_rng_permutation(tx_rng_named(tx_rng_root(seed), "labels"), all, order);
+    while (taken < n)
+        for (size_t k = 0; k < n_class && taken < n; k++) {
+            while (at[k] < all && label[order[at[k]]] != k) at[k]++;
+            if (at[k] < all) row[taken++] = order[at[k]++];
+        }
+    free(order), free(at);
+}
+
 /* Sums about the first row, so that a large mean does not drown the deviation. */
 typedef struct moment_job {
     const tx_view *v;
@@ -144,11 +161,19 @@ static void hash_split(const tx_view *v, tx_split s, tx_sha256 *h)
     free(y);
 }
 
+static size_t classes_of(const tx_dataset *d)
+{
+    size_t n_class = 0;
+    for (size_t i = 0; d->split[TX_TRAIN].label && i < d->split[TX_TRAIN].n; i++)
+        if (d->split[TX_TRAIN].label[i] >= n_class) n_class = (size_t)d->split[TX_TRAIN].label[i] + 1;
+    return n_class;
+}
+
 static tx_status start(tx_view *v)
 {
     const tx_dataset *d = v->data;
     v->space = (tx_space){
-        .dim = d->dim, .height = d->height, .width = d->width, .channel = d->channel, .n_train = d->split[TX_TRAIN].n};
+        .dim = d->dim, .height = d->height, .width = d->width, .channel = d->channel, .n_train = d->split[TX_TRAIN].n, .n_class = classes_of(d)};
     v->moment = tx_alloc(4 * d->dim, sizeof *v->moment);
     v->space.mean = v->moment;
     v->space.deviation = v->moment + d->dim;

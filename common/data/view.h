@@ -22,6 +22,7 @@ typedef struct tx_space {
     int        levels;                                    /**< K of {0..K-1} on the counting measure, else 0 */
     size_t     dim, height, width, channel;               /**< as in tx_dataset */
     size_t     n_train;                                   /**< rows of the training split, which models that keep rows need */
+    size_t     n_class;                                   /**< labels of the training split are below this; 0 without labels */
     double     lower, upper;                              /**< bounds of every coordinate; -INFINITY, INFINITY without */
     const double *mean, *deviation;                       /**< [dim] of the training split in this space; owned by the view */
 } tx_space;
@@ -74,6 +75,9 @@ void      tx_view_rows(const tx_view *v, tx_split s, uint64_t seed, uint64_t epo
                        real y[], double log_jacobian[]);
 /** Rows from..from+n-1 in stored order, the fixed realisation (for TRAIN: seed 0, epoch 0). */
 void      tx_view_range(const tx_view *v, tx_split s, size_t from, size_t n, real y[], double log_jacobian[]);
+/** n <= n_train training rows whose labels may be seen, row[n]: as many of each class as can be, those of a smaller n
+ *  first, drawn from stream named(root(seed), "labels"). The data must have labels. */
+void      tx_view_labelled(const tx_view *v, uint64_t seed, size_t n, uint32_t row[]);
 /** The order in which epoch `epoch` visits the n training rows: perm[n]. */
 void      tx_view_order(const tx_view *v, uint64_t seed, uint64_t epoch, uint32_t perm[]);
 #endif

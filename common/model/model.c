@@ -25,6 +25,10 @@ const char *tx_model_unfit(const tx_model_ops *ops, const tx_space *space, char 
         const char *text;
     } kinds[] = {{TX_ON_BINARY, "binary values"}, {TX_ON_LEVELS, "discrete levels"}, {TX_ON_REAL, "real values"}};
     unsigned kind = space_kind(space);
+    if ((ops->spaces & TX_WITH_LABELS) && !space->n_class) {
+        snprintf(buf, size, "trained with labels, which the data set does not have");
+        return buf;
+    }
     if (ops->spaces & kind) return NULL;
     char wants[96] = "", has[32] = "";
     for (size_t i = 0; i < TX_LEN(kinds); i++) {

@@ -14,7 +14,8 @@ typedef struct tx_conditional tx_conditional;             /**< common/model/cond
 typedef struct tx_latent { size_t dim; const tx_prior *prior; } tx_latent;
 
 /** Spaces a model can be a distribution over: an OR of these. */
-enum { TX_ON_BINARY = 1 /* {0,1}^D */, TX_ON_LEVELS = 2 /* {0..K-1}^D, K > 2 */, TX_ON_REAL = 4 /* R^D or a box in it */ };
+enum { TX_ON_BINARY = 1 /* {0,1}^D */, TX_ON_LEVELS = 2 /* {0..K-1}^D, K > 2 */, TX_ON_REAL = 4 /* R^D or a box in it */,
+       TX_WITH_LABELS = 8 /* only where rows have labels */ };
 
 /** What a custom training step may use. Everything random in it comes from `rng`, already folded with the step. */
 typedef struct tx_step {
@@ -23,6 +24,9 @@ typedef struct tx_step {
     uint64_t number;                                      /**< optimiser steps before this one, from 0 */
     double   rate;                                        /**< scheduled learning rate of this step */
     double   clip_norm, weight_decay;                     /**< as tx_optim_step takes them */
+    const tx_view *view;                                  /**< of the training rows, with the run's seed: for models TX_WITH_LABELS; else
+                                                               NULL is allowed */
+    uint64_t seed;
 } tx_step;
 /** What a step reports; averaged over an epoch and stored as a curve of that name. The first is the objective. */
 typedef struct tx_metrics { int n; struct { const char *name; double value; } m[TX_MAX_METRICS]; } tx_metrics;
@@ -72,6 +76,10 @@ typedef struct tx_model_ops {
     void      (*observe)(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_var z, tx_tensor x);
     /** q(z|x) = N(mu, diag exp(lv)), each [n,k]; NULL without an encoder. */
     void      (*posterior)(tx_model *m, tx_tape *t, tx_var x, tx_var *mu, tx_var *lv);
+    /** A model that has been trained with labels: l_k(x), [n,d] -> [n,n_class], of which the largest is its answer, and how many
+     *  rows' labels it has seen (tx_view_labelled). Both or neither. */
+    tx_var    (*classify)(tx_model *m, tx_tape *t, tx_var x);
+    size_t    (*n_label)(const tx_model *m);
     /** Samples first..first+n-1 into x[n,d]; sample i is a function of (r, i). The tape is reset by the caller. */
     void      (*sample)(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x);
     /** Expected pixel values of the same samples (a picture of a Bernoulli's mean), optional; same contract as sample. */

@@ -24,3 +24,12 @@ void tx_output_bias(const tx_space *s, real bias[])
         }
     }
 }
+
+void tx_output_sample(const tx_space *s, tx_rng r, uint64_t first, size_t n, const real g[], real x[])
+{
+    size_t len = n * s->dim;
+    if (s->measure == TX_COUNTING && s->levels == 2)
+        tx_rng_bernoulli(tx_rng_named(r, "observation"), first * s->dim, len, g, x);
+    else
+        for (size_t i = 0; i < len; i++) x[i] = s->measure == TX_COUNTING ? (real)rint((double)g[i]) : g[i];
+}

@@ -190,7 +190,9 @@ static tx_status one_batch(tx_trainer *t)
                     .rate = tx_schedule_rate((tx_schedule)t->c.schedule, t->c.learning_rate, t->c.final_learning_rate,
                                              s->step, t->total_steps),
                     .clip_norm = t->c.clip_norm,
-                    .weight_decay = t->c.weight_decay};
+                    .weight_decay = t->c.weight_decay,
+                    .view = t->v,
+                    .seed = t->seed};
     tx_metrics metrics = {0};
     TX_TRY(in_epoch(t, tx_model_step(t->m, &step, tx_matrix(t->x, rows, t->v->space.dim), &metrics)));
     TX_TRY(in_epoch(t, add_to_epoch(t, &metrics, rows)));

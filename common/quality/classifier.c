@@ -15,8 +15,9 @@ struct tx_classifier {
     tx_tape *tape;
 };
 
-static void standardise(tx_classifier *c, size_t n, const real *x)
+static void standardise(tx_classifier *c, size_t n, const real *x, bool one_scale)
 {
+    double sum = 0;
     for (size_t j = 0; j < c->dim; j++) {
         double mean = 0, square = 0;
         for (size_t i = 0; i < n; i++) mean += (double)x[i * c->dim + j] / (double)n;
@@ -24,7 +25,10 @@ static void standardise(tx_classifier *c, size_t n, const real *x)
         bool varies = square > 1e-12 * (1 + mean * mean) && isfinite((real)square);
         c->mean[j] = varies ? (real)mean : 0;
         c->scale[j] = varies ? (real)(1 / sqrt(square)) : 0;
+        sum += varies ? square : 0;
     }
+    for (size_t j = 0; one_scale && j < c->dim; j++)
+        if (c->scale[j] > 0) c->scale[j] = (real)sqrt((double)c->dim / sum);
 }
 
 static void build(tx_classifier *c, const tx_ints *hidden, tx_rng r)
@@ -97,7 +101,7 @@ tx_classifier *tx_classifier_train(const tx_classifier_config *config, size_t di
     c->dim = dim, c->n_class = n_class;
     c->mean = tx_alloc(dim, sizeof *c->mean), c->scale = tx_alloc(dim, sizeof *c->scale);
     c->tape = tx_tape_new(1 << 20);
-    standardise(c, n, x);
+    standardise(c, n, x, config->one_scale);
     build(c, &config->hidden, tx_rng_named(r, "init"));
     if (train(c, config, n, x, label, tx_rng_named(r, "order"))) return c;
     tx_classifier_free(c);
@@ -124,18 +128,25 @@ void tx_classifier_features(tx_classifier *c, size_t n, const real *x, real *out
     }
 }
 
+size_t tx_classifier_right(size_t n, size_t n_class, const real *l, const uint8_t label[])
+{
+    size_t right = 0;
+    for (size_t i = 0; i < n; i++, l += n_class) {
+        size_t best = 0;
+        for (size_t j = 1; j < n_class; j++)
+            if (l[j] > l[best]) best = j;
+        right += best == label[i];
+    }
+    return right;
+}
+
 double tx_classifier_accuracy(tx_classifier *c, size_t n, const real *x, const uint8_t label[])
 {
     size_t right = 0;
     for (size_t i = 0; i < n; i += ROWS) {
         size_t rows = n - i < ROWS ? n - i : ROWS;
         const real *l = tx_mlp_apply(c->tape, c->net, &c->head, begin(c, rows, x + i * c->dim, NULL))->v.x;
-        for (size_t k = 0; k < rows; k++, l += c->n_class) {
-            size_t best = 0;
-            for (size_t j = 1; j < c->n_class; j++)
-                if (l[j] > l[best]) best = j;
-            right += best == label[i + k];
-        }
+        right += tx_classifier_right(rows, c->n_class, l, label + i);
     }
     return (double)right / (double)n;
 }

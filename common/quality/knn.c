@@ -19,10 +19,11 @@ static const tx_option options[] = {TX_METRIC_OPTIONS("1000", 20000),
                                      "5: Naeem et al. 2020; 3: Kynkaanniemi et al. 2019"},
                                     {0}};
 
+extern const tx_metric_ops tx_metric_knn;
 static const char *unfit(const void *config, const tx_view *v)
 {
     const knn_config *c = config;
-    if ((size_t)c->k >= tx_metric_n(c, v) / 2) return "half of the rows are no more than k";
+    if ((size_t)c->k >= tx_metric_n(&tx_metric_knn, c, v) / 2) return "half of the rows are no more than k";
     return tx_feature_unfit(&c->features, v);
 }
 
@@ -119,7 +120,6 @@ static tx_status run(const void *config, tx_quality *q, size_t n, const real *x,
     return TX_OK;
 }
 
-extern const tx_metric_ops tx_metric_knn;
 const tx_metric_ops tx_metric_knn = {.name = "knn",
                                      .summary = "precision, recall, density and coverage by nearest neighbours",
                                      .citation = "naeem2020reliable",

@@ -6,11 +6,11 @@
 #include "common/tensor/kernels.h"
 
 extern const tx_metric_ops tx_metric_mmd, tx_metric_c2st, tx_metric_knn, tx_metric_frechet, tx_metric_nearest,
-    tx_metric_mode, tx_metric_smoothed;
+    tx_metric_mode, tx_metric_smoothed, tx_metric_classification;
 
-const tx_metric_ops *const tx_metric_list[] = {
-    &tx_metric_mmd,     &tx_metric_c2st, &tx_metric_knn,      &tx_metric_frechet,
-    &tx_metric_nearest, &tx_metric_mode, &tx_metric_smoothed, NULL};
+const tx_metric_ops *const tx_metric_list[] = {&tx_metric_mmd,      &tx_metric_c2st,           &tx_metric_knn,
+                                               &tx_metric_frechet,  &tx_metric_nearest,        &tx_metric_mode,
+                                               &tx_metric_smoothed, &tx_metric_classification, NULL};
 
 const tx_metric_ops *tx_metric_find(const char *name)
 {
@@ -19,8 +19,9 @@ const tx_metric_ops *tx_metric_find(const char *name)
     return NULL;
 }
 
-size_t tx_metric_n(const void *config, const tx_view *v)
+size_t tx_metric_n(const tx_metric_ops *m, const void *config, const tx_view *v)
 {
+    if (m->run_model) return 0;
     size_t n = (size_t)((const tx_metric_common *)config)->n_sample;
     for (int s = TX_TRAIN; s < TX_N_SPLIT; s++)
         if (s != TX_VALID && v->data->split[s].n < n) n = v->data->split[s].n;
@@ -29,8 +30,12 @@ size_t tx_metric_n(const void *config, const tx_view *v)
 
 const char *tx_metric_unfit(const tx_metric_ops *m, const void *config, const tx_model_ops *model, const tx_view *v)
 {
+    if (m->run_model) {
+        const char *why = m->unfit_model(model);
+        return why ? why : m->unfit(config, v);
+    }
     if (!model->sample) return "cannot be sampled";
-    if (tx_metric_n(config, v) < TX_METRIC_ROWS) return "train or test has fewer than 10 rows";
+    if (tx_metric_n(m, config, v) < TX_METRIC_ROWS) return "train or test has fewer than 10 rows";
     return m->unfit(config, v);
 }
 
@@ -58,7 +63,7 @@ static tx_status run_both(const tx_metric_ops *m, const void *config, tx_quality
 tx_status tx_metric_run(const tx_metric_ops *m, const void *config, const char *name, tx_quality *q, const real *x,
                         tx_rng r, tx_numbers *out)
 {
-    size_t n = tx_metric_n(config, q->view);
+    size_t n = tx_metric_n(m, config, q->view);
     TX_REQUIRE(n >= TX_METRIC_ROWS, "%s of %zu rows", name, n);
     if (!tx_vec_finite(n * q->view->space.dim, x))
         return tx_fail(TX_EDIVERGED, "%s: a sample of the model is not finite", name);
@@ -67,6 +72,16 @@ tx_status tx_metric_run(const tx_metric_ops *m, const void *config, const char *
     TX_REQUIRE(part[0].n + part[1].n <= TX_METRIC_NUMBERS, "%s makes %d numbers", m->name, part[0].n + part[1].n);
     if (!s) add(out, &part[0], name, "", n);
     if (!s) add(out, &part[1], name, "_real", n);
+    free(part);
+    return s;
+}
+
+tx_status tx_metric_run_model(const tx_metric_ops *m, const void *config, const char *name, tx_model *model,
+                              const tx_view *v, uint64_t seed, tx_numbers *out)
+{
+    tx_numbers *part = tx_alloc(1, sizeof *part);
+    tx_status s = m->run_model(config, model, v, seed, part);
+    if (!s) add(out, part, name, "", v->data->split[TX_TEST].n);
     free(part);
     return s;
 }

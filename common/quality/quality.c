@@ -7,7 +7,7 @@
 #include "common/tensor/kernels.h"
 
 enum { FIT_ROWS = 10000, BLOCK = 1000 };
-static const tx_classifier_config labels_net = {{2, {256, 64}}, 4, 100, 1e-3};
+static const tx_classifier_config labels_net = {{2, {256, 64}}, 4, 100, 1e-3, false};
 
 tx_quality *tx_quality_new(const tx_view *v)
 {
@@ -129,8 +129,7 @@ static void fit_classifier(tx_quality *q)
     uint8_t *label, *test_label;
     real *x = labelled(q, TX_TRAIN, &label), *test = labelled(q, TX_TEST, &test_label);
     tx_rng r = tx_rng_named(tx_rng_named(tx_rng_root(0), "quality"), "classifier");
-    size_t n_class = 2;
-    for (size_t i = 0; i < d->split[TX_TRAIN].n; i++) n_class = label[i] >= n_class ? label[i] + 1u : n_class;
+    size_t n_class = q->view->space.n_class < 2 ? 2 : q->view->space.n_class;
     q->classifier = tx_classifier_train(&labels_net, d->dim, n_class, d->split[TX_TRAIN].n, x, label, r);
     TX_REQUIRE(q->classifier, "a classifier of finite rows diverged");
     q->accuracy = tx_classifier_accuracy(q->classifier, d->split[TX_TEST].n, test, test_label);
