@@ -1,7 +1,6 @@
 /** Generative adversarial network: a generator against a discriminator, no likelihood.
  *  Goodfellow et al. 2014 (goodfellow2014gan). Letters: z noise, G(z) generator, v(x) the output of the discriminator's
  * network, D(x) what the game makes of it, k discriminator steps a generator step. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "common/model/latent.h"
@@ -190,16 +189,9 @@ static void sample_mean(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_te
     memcpy(x.x, draw(m, t, r, first, tx_rows(x))->v.x, tx_len(x) * sizeof(real));
 }
 
-/* On {0,1}^D a draw from Bernoullis with means G(z), on levels the nearest level, elsewhere G(z). */
 static void sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
 {
-    const tx_space *b = m->space;
-    tx_var g = draw(m, t, r, first, tx_rows(x));
-    size_t n = tx_len(x);
-    if (b->measure == TX_COUNTING && b->levels == 2)
-        tx_rng_bernoulli(tx_rng_named(r, "observation"), first * b->dim, n, g->v.x, x.x);
-    else
-        for (size_t i = 0; i < n; i++) x.x[i] = b->measure == TX_COUNTING ? (real)rint((double)g->v.x[i]) : g->v.x[i];
+    tx_output_sample(m->space, r, first, tx_rows(x), draw(m, t, r, first, tx_rows(x))->v.x, x.x);
 }
 
 const tx_model_ops tx_model_gan = {
