@@ -748,6 +748,33 @@ static void refused(void)
     close_toy(&o);
 }
 
+/* What is narrower than half of the widest coordinate has half of its deviation; by default each has its own. */
+static void narrow_coordinates(void)
+{
+    static const struct {
+        const char *options;
+        double factor[3];
+    } of[] = {{"{hidden: 2, deviation: 0.8}", {0.8, 0.8, 0.8}},
+              {"{hidden: 2, deviation: 0.8, min_deviation: 0.5}", {0.8, 0.8, 0}}};
+    for (size_t k = 0; k < TX_LEN(of); k++) {
+        toy o;
+        double deviation[3] = {1.3, 0.7, 0.2}, mean[3] = {0};
+        open_toy(&o, "rbm", "{hidden: 2}", true, 3);
+        tx_space space = *o.m->space;
+        space.deviation = deviation, space.mean = mean;
+        void *c = tx_alloc(1, o.m->ops->config_size);
+        tx_model *m = NULL;
+        CHECK_OK(tx_test_options(o.m->ops->options, c, of[k].options));
+        CHECK_OK(tx_model_new(&m, o.m->ops, c, &space, 3));
+        tx_tensor s = tx_params_value(m->net[1], (tx_param){2});
+        CHECK_TEXT(tx_params_name(m->net[1], (tx_param){2}), "log_sigma");
+        for (size_t j = 0; j < 3; j++)
+            CHECK_NEAR(exp((double)s.x[j]), of[k].factor[j] > 0 ? of[k].factor[j] * deviation[j] : 0.8 * 0.5 * 1.3,
+                       1e-6);
+        free(c), tx_model_free(m), close_toy(&o);
+    }
+}
+
 int main(void)
 {
     tx_threads_set(1);
@@ -761,6 +788,7 @@ int main(void)
         {"rbm: the mean step of CD-1", cd1_statistics},
         {"sums over ones are products", sums_of_ones},
         {"rbm: weight_cost decays W alone", weight_cost},
+        {"rbm: narrow coordinates", narrow_coordinates},
         {"samples follow enumerated probabilities", samples_follow},
         {"samples follow densities on the line", real_samples_follow},
         {"AIS agrees with brute force, its intervals cover", ais_agrees},

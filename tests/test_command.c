@@ -177,6 +177,7 @@ static void test_refusals_name_the_place(void)
         {DATA "models: [{model: made, hiden: 3}]\n", "a.yaml:2:24:", "did you mean 'hidden'"},
         {DATA "models: [{model: made, hidden: [0]}]\n", "a.yaml:2:33:", "'hidden'"},
         {DATA "models: [{model: made, label: a b}]\n", "a.yaml:2:24:", "letters"},
+        {DATA "models: [{model: made, view: rav}]\n", "a.yaml:2:24:", "any|raw|binarised"},
         {DATA "models: [{model: made}, {model: made}]\n", "a.yaml:2:25:", "label"},
         {DATA "models: [{model: made, hidden: {grid: []}}]\n", "a.yaml:2:33:", "'grid': expected a list with a member"},
         {DATA "models: [{model: made, hidden: {grid: [1], more: 2}}]\n", "a.yaml:2:24:", "found a map of 2"},
@@ -263,6 +264,22 @@ static void test_plan(void)
     tx_plan_shard(&p, 2, 2);
     CHECK_INT(p.job[2].state, TX_JOB_OTHER_SHARD);
     CHECK_INT(p.job[3].state, TX_JOB_NEW);
+    tx_plan_free(&p);
+    tx_comparison_free(&c);
+    CHECK_OK(parse(
+        &c, "datasets: [{name: ring, n_train: 60}, {name: ring, n_train: 60, view: standardised}]\n"
+            "models: [{model: nice, hidden: [4]}, {model: nice, label: there, hidden: [4], view: standardised}]\n"));
+    json_t *all = tx_comparison_json(&c), *models = json_object_get(all, "models");
+    CHECK_TEXT(json_string_value(json_object_get(json_array_get(models, 0), "view")), "any");
+    CHECK_TEXT(json_string_value(json_object_get(json_array_get(models, 1), "view")), "standardised");
+    json_decref(all);
+    CHECK_OK(tx_plan_make(&p, &c, "out"));
+    CHECK_INT(p.n, 4);
+    CHECK_INT(p.job[0].state, TX_JOB_NEW);
+    CHECK_INT(p.job[1].state, TX_JOB_UNFIT);
+    CHECK_TEXT(p.job[1].why, "the config has it on view standardised only");
+    CHECK_INT(p.job[3].state, TX_JOB_NEW);
+    CHECK_TRUE(!json_object_get(json_object_get(p.job[3].config, "model"), "view"));
     tx_plan_free(&p);
     tx_comparison_free(&c);
     CHECK_OK(parse(&c, "datasets: [{name: ring}, {name: ring, n_train: 10}]\n" MODELS));

@@ -324,6 +324,7 @@ json_t *tx_comparison_json(const tx_comparison *c)
     for (int i = 0; i < c->n_data; i++) json_array_append_new(datasets, tx_data_spec_json(&c->data[i].spec));
     for (int i = 0; i < c->n_model; i++) {
         json_t *m = tx_model_spec_json(&c->model[i].spec, "model");
+        json_object_set_new(m, "view", json_string(c->model[i].spec.view));
         json_object_set_new(m, "train", tx_train_json(&c->model[i].spec.train));
         json_array_append_new(models, m);
     }

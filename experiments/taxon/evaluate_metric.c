@@ -119,15 +119,15 @@ static bool is_kept(const tx_stored *s, const request *q)
 static tx_status measure(const tx_stored *s, const request *q, tx_numbers *out, tx_numbers *timing)
 {
     const tx_view *v = &s->set->view;
-    size_t n = tx_metric_n(q->config, v);
+    size_t n = tx_metric_n(q->ops, q->config, v);
     real *x = tx_alloc(n * v->space.dim, sizeof *x);
     char name[TX_NAME_MAX];
     double start = tx_now();
     tx_tape *t = tx_tape_new(1 << 20);
-    tx_model_sample(s->set->model, t, tx_sample_stream(s->info.seed), 0, n, false, x);
+    if (n) tx_model_sample(s->set->model, t, tx_sample_stream(s->info.seed), 0, n, false, x);
     tx_tape_free(t);
     tx_quality *quality = tx_quality_new(v);
-    tx_status status = tx_runner_metric(q->ops, q->config, q->name, quality, x, s->info.seed, out);
+    tx_status status = tx_runner_metric(q->ops, q->config, q->name, quality, s->set->model, x, s->info.seed, out);
     tx_quality_free(quality);
     snprintf(name, sizeof name, "metric_%s", q->name);
     tx_numbers_add(timing, name, "s", tx_now() - start, "wall time of this metric and its samples");

@@ -67,6 +67,16 @@ static tx_status try_model(const scene *e, int k, double *n_parameter)
     return TX_OK;
 }
 
+/* Why model k is not run on this data set and view; NULL if it is. */
+static const char *unfit_model(const scene *e, int k, char *buf, size_t size)
+{
+    const tx_model_spec *m = &e->c->model[k].spec;
+    if (strcmp(m->view, "any") == 0 || strcmp(m->view, e->set->view.ops->name) == 0)
+        return tx_model_unfit(m->ops, &e->set->view.space, buf, size);
+    snprintf(buf, size, "the config has it on view %s only", m->view);
+    return buf;
+}
+
 /* What is asked of models: by an estimator, or by a metric with its config, or (name NULL) that they apply themselves.
  */
 typedef struct asked {
@@ -80,7 +90,7 @@ typedef struct asked {
 static const char *reason_of(const scene *e, const asked *a, int k, char *buf, size_t size)
 {
     const tx_model_ops *ops = e->c->model[k].spec.ops;
-    const char *unfit = tx_model_unfit(ops, &e->set->view.space, buf, size);
+    const char *unfit = unfit_model(e, k, buf, size);
     if (!a->name) return unfit;
     if (unfit) return NULL;
     return a->metric ? tx_metric_unfit(a->metric, a->config, ops, &e->set->view)
@@ -119,7 +129,7 @@ static tx_status add_model(tx_plan *p, const scene *e, int k, const char *out)
 {
     const tx_model_spec *m = &e->c->model[k].spec;
     char reason[TX_TEXT_MAX];
-    const char *unfit = tx_model_unfit(m->ops, &e->set->view.space, reason, sizeof reason);
+    const char *unfit = unfit_model(e, k, reason, sizeof reason);
     double n_parameter = 0;
     if (!unfit) TX_TRY(try_model(e, k, &n_parameter));
     for (int i = 0; i < e->c->seeds.n; i++) {

@@ -170,10 +170,11 @@ tx_status tx_runner_estimate(const tx_estimator_ops *e, const void *config, cons
     return TX_OK;
 }
 
-tx_status tx_runner_metric(const tx_metric_ops *m, const void *config, const char *name, tx_quality *q, const real *x,
-                           int seed, tx_numbers *out)
+tx_status tx_runner_metric(const tx_metric_ops *m, const void *config, const char *name, tx_quality *q, tx_model *model,
+                           const real *x, int seed, tx_numbers *out)
 {
-    size_t n = tx_metric_n(config, q->view), dim = q->view->space.dim;
+    if (m->run_model) return tx_metric_run_model(m, config, name, model, q->view, (uint64_t)seed, out);
+    size_t n = tx_metric_n(m, config, q->view), dim = q->view->space.dim;
     tx_rng r = tx_rng_named(tx_rng_named(tx_rng_root((uint64_t)seed), "quality"), m->name);
     real *own = tx_alloc(n * dim, sizeof *own);
     if (q->view->ops->invert)
@@ -243,7 +244,7 @@ static size_t samples_needed(const runner *r)
     const tx_evaluate_spec *v = &r->spec->evaluate;
     size_t n = (size_t)v->n_sample;
     for (int i = 0; i < v->n_metric; i++) {
-        size_t own = metric_applies(r, i) ? tx_metric_n(v->metric[i].config, &r->set->view) : 0;
+        size_t own = metric_applies(r, i) ? tx_metric_n(v->metric[i].ops, v->metric[i].config, &r->set->view) : 0;
         if (own > n) n = own;
     }
     return n;
@@ -260,8 +261,8 @@ static tx_status measure(runner *r)
         char name[TX_NAME_MAX];
         r->doing = v->metric[i].name;
         on_progress(r, 1);
-        s = tx_runner_metric(v->metric[i].ops, v->metric[i].config, v->metric[i].name, q, r->run.sample, r->spec->seed,
-                             &r->run.metrics);
+        s = tx_runner_metric(v->metric[i].ops, v->metric[i].config, v->metric[i].name, q, r->set->model, r->run.sample,
+                             r->spec->seed, &r->run.metrics);
         snprintf(name, sizeof name, "metric_%s", v->metric[i].name);
         tx_numbers_add(&r->run.timing, name, "s", tx_now() - start, "wall time of this metric");
     }

@@ -26,8 +26,8 @@ tx_rng tx_sample_stream(int seed);
 tx_status tx_runner_estimate(const tx_estimator_ops *e, const void *config, const char *name, tx_setting *s,
                              tx_split split, int n_example, int seed, void (*progress)(void *ctx, double share),
                              void *ctx, tx_estimate *out);
-/** One metric of samples x[n,dim] of a model in its own space, n >= tx_metric_n(config, q->view): its numbers are added to
- * `out` under `name`, with the noise that this seed and metric have in every program. */
-tx_status tx_runner_metric(const tx_metric_ops *m, const void *config, const char *name, tx_quality *q, const real *x,
-                           int seed, tx_numbers *out);
+/** One metric of a model, or of its samples x[n,dim] in its own space, n >= tx_metric_n(m, config, q->view): its numbers
+ * are added to `out` under `name`, with the noise that this seed and metric have in every program. */
+tx_status tx_runner_metric(const tx_metric_ops *m, const void *config, const char *name, tx_quality *q, tx_model *model,
+                           const real *x, int seed, tx_numbers *out);
 #endif

@@ -75,9 +75,24 @@ static tx_status take_text(const tx_yaml *map, const char *key, const char *othe
     return TX_OK;
 }
 
+static tx_status take_view(const tx_yaml *map, const char *origin, char out[TX_NAME_MAX])
+{
+    const tx_yaml *y = tx_yaml_get(map, "view");
+    char expected[TX_TEXT_MAX];
+    bool known = !y || (y->kind == TX_YAML_SCALAR && strcmp(y->text, "any") == 0);
+    for (int i = 0; !known && y->kind == TX_YAML_SCALAR && tx_view_list[i]; i++)
+        known = strcmp(tx_view_list[i]->name, y->text) == 0;
+    if (!known) {
+        snprintf(expected, sizeof expected, "the one view that the model is run on, any|%s", tx_view_choices());
+        return tx_options_fail(y, origin, expected);
+    }
+    tx_copy_text(out, TX_NAME_MAX, y ? y->text : "any");
+    return TX_OK;
+}
+
 tx_status tx_model_spec_parse(tx_model_spec *out, const tx_yaml *map, const char *name_key, const char *origin)
 {
-    const char *const skip[] = {name_key, "label", "group", "train", NULL};
+    const char *const skip[] = {name_key, "label", "group", "view", "train", NULL};
     if (map->kind != TX_YAML_MAP) return tx_options_fail(map, origin, "a map such as {model: NAME}");
     const tx_yaml *name = tx_yaml_get(map, name_key);
     if (!name) return tx_yaml_fail(map, origin, "key '%s' is missing", name_key);
@@ -86,6 +101,7 @@ tx_status tx_model_spec_parse(tx_model_spec *out, const tx_yaml *map, const char
     if (!s.ops) return fail_unknown(name, origin, "models", name->text);
     TX_TRY(take_text(map, "label", s.ops->name, origin, s.label));
     TX_TRY(take_text(map, "group", s.label, origin, s.group));
+    TX_TRY(take_view(map, origin, s.view));
     s.config = tx_alloc(1, s.ops->config_size);
     tx_options_defaults(s.ops->options, s.config);
     tx_option_set set[] = {{s.ops->options, s.config}};

@@ -16,6 +16,7 @@ typedef struct tx_model_spec {
     void *config;            /**< [ops->config_size], owned */
     char label[TX_NAME_MAX]; /**< of the run: a folder's name */
     char group[TX_NAME_MAX]; /**< label without grid values */
+    char view[TX_NAME_MAX];  /**< of a comparison: its runs are on data sets of this view only; "any" */
     tx_train_config train;
 } tx_model_spec;
 
@@ -48,7 +49,7 @@ typedef struct tx_spec {
 /** Parsers of parts. Maps are those of a config or of a spec; errors are TX_ECONFIG with place and nearest key. */
 tx_status tx_data_spec_parse(tx_data_spec *out, const tx_yaml *map, const char *origin);
 /** `name_key`: under which the model's name stands ("model" in a config, "name" in a spec). Without `label` the label
- * is the model's name, without `group` the group is the label. `train` is not looked at. On failure *out owns nothing.
+ * is the model's name, without `group` the group is the label, without `view` the view is "any". `train` is not looked at. On failure *out owns nothing.
  */
 tx_status tx_model_spec_parse(tx_model_spec *out, const tx_yaml *map, const char *name_key, const char *origin);
 extern const tx_option tx_evaluate_options[]; /**< numbers of `evaluate:`; its lists are read beside them */

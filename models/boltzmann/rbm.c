@@ -17,7 +17,7 @@ enum { VARIANCE_FIXED, VARIANCE_LEARNT };
 
 typedef struct rbm_config {
     int hidden, algorithm, k, chains, variance, sample_steps;
-    double init, weight_cost, deviation;
+    double init, weight_cost, deviation, min_deviation;
 } rbm_config;
 
 typedef struct rbm {
@@ -42,6 +42,8 @@ static const tx_option options[] = {
      "decay of W alone, times the step size (train.weight_decay is of biases too)", "hinton2010practical, section 10"},
     {"deviation", TX_OPT_REAL, AT(deviation), "1", 1e-6, 1e6, NULL,
      "real data: sigma, or where it starts, as a multiple of each coordinate's deviation in the training split", NULL},
+    {"min_deviation", TX_OPT_REAL, AT(min_deviation), "0", 0, 1, NULL,
+     "real data: a coordinate's deviation below so much of the largest is taken for that", NULL},
     {"variance", TX_OPT_CHOICE, AT(variance), "fixed", 0, 0, "fixed|learnt",
      "real data: whether sigma stays or follows its gradient, as log sigma", "cho2011improved"},
     {"sample_steps", TX_OPT_INT, AT(sample_steps), "500", 1, 100000000, NULL,
@@ -97,8 +99,11 @@ static void init(tx_model *m)
     const rbm_config *k = m->config;
     const rbm *s = m->state;
     const tx_space *v = m->space;
+    double widest = 0;
     memcpy(bias_v(m), s->base, v->dim * sizeof(real));
-    for (size_t j = 0; s->real_valued && j < v->dim; j++) log_sigma(m)[j] = (real)log(k->deviation * spread(v, j));
+    for (size_t j = 0; j < v->dim; j++) widest = fmax(widest, spread(v, j));
+    for (size_t j = 0; s->real_valued && j < v->dim; j++)
+        log_sigma(m)[j] = (real)log(k->deviation * fmax(spread(v, j), k->min_deviation * widest));
     if (!s->persistent) return;
     tx_tensor y = tx_params_value(m->net[CHAINS], s->chains);
     for (size_t i = 0; i < tx_len(y); i++) {
