@@ -368,8 +368,21 @@ def prior(run, n, random):
 
 
 def decode(run, z):
+    if run.model == "sgan":
+        return batch_normalised(run, z)
     net = "generator" if run.model == "gan" else "decoder"
     return run.layers(f"{net}/layer", z, ACTIVATIONS[run.options["activation"]])
+
+
+def batch_normalised(run, z):
+    """The generator of sgan by its running statistics."""
+    depth = len(run.options["generator_hidden"])
+    w = {key.split("/", 1)[1]: value for key, value in run.weights.items() if not key.startswith("discriminator/")}
+    for i in range(depth):
+        name = f"generator_layer{i}"
+        z = (z @ w[f"layer_w{i}"] - w[f"{name}_mean"]) / np.sqrt(w[f"{name}_variance"] + 1e-5) + w[f"layer_b{i}"]
+        z = np.logaddexp(0, z)
+    return z @ w[f"layer_w{depth}"] + w[f"layer_b{depth}"]
 
 
 def gsn_samples(run, n, random):
@@ -479,7 +492,7 @@ def nce_log_z(run):
 
 
 UNNORMALISED = {"rbm": (rbm, rbm_log_z), "dbm": (dbm, dbm_log_z), "nce": (nce, nce_log_z)}
-LATENT = {"vae", "iwae", "gan", "gsn"}  # models without a density of their own; a generator has one with noise laid over it
+LATENT = {"vae", "iwae", "gan", "sgan", "gsn"}  # models without a density of their own; a generator has one with noise laid over it
 
 
 # Checks of one file: each adds to `said` and raises Wrong.
@@ -585,7 +598,7 @@ def parzen(kernels, sigma, x):
 
 def check_parzen(run, s, what, file, x, ll, stderr, mc_error):
     """Against as many kernels again: the stored samples, of a generator samples drawn here."""
-    if run.model == "gan":
+    if run.model in {"gan", "sgan"}:
         kernels = decode(run, prior(run, 4000, np.random.default_rng(20160719)))
     else:
         kernels = file["samples/mean" if s["kernel_at"] == "mean" else "samples/x"][()].astype(np.float64)
@@ -750,7 +763,7 @@ def verdict(path):
             said = check(run, file, estimates if later else None)
         except Wrong as wrong:
             return "FAIL", f"{name}: {wrong}"
-        if not said and run.model not in {"gan", "gsn"} and not later:
+        if not said and run.model not in {"gan", "sgan", "gsn"} and not later:
             return "FAIL", f"{name}: no log-likelihood to check"
         return ("ok", f"{name}: {'; '.join(said)}") if said else ("skip", f"{name}: nothing that is known otherwise")
 

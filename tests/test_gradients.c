@@ -146,8 +146,10 @@ static void every_model(void)
     double mean[MOST] = {0.5, 0.25, 0.375, 0.625, 0.75, 0.5}, deviation[MOST] = {1, 0.5, 0.75, 1.25, 1.5, 1};
     file = fopen(name_of_file, writing ? "w" : "r");
     CU_ASSERT_FATAL(file != NULL);
-    on(&(tx_space){TX_COUNTING, .levels = 2, .dim = 6, .lower = 0, .upper = 1, .mean = mean, .deviation = deviation});
-    on(&(tx_space){TX_LEBESGUE, .dim = 5, .lower = -INFINITY, .upper = INFINITY, .mean = mean, .deviation = deviation});
+    on(&(tx_space){TX_COUNTING, .levels = 2, .dim = 6, .n_train = 30, .n_class = 3, .lower = 0, .upper = 1,
+                   .mean = mean, .deviation = deviation});
+    on(&(tx_space){TX_LEBESGUE, .dim = 5, .n_train = 30, .n_class = 3, .lower = -INFINITY, .upper = INFINITY,
+                   .mean = mean, .deviation = deviation});
     if (!writing) CHECK_TRUE(!fgets(line, TEXT, file)); /* nothing is left */
     CHECK_TRUE(n_subject > 20 && n_tensor > 100);
     CU_ASSERT(fclose(file) == 0);

@@ -613,7 +613,7 @@ static tx_var answer(tx_model *m, tx_tape *t, tx_var x)
 static size_t seen_labels(const tx_model *m)
 {
     (void)m;
-    return 16;
+    return 80;
 }
 
 static void test_classification(void)
@@ -628,7 +628,7 @@ static void test_classification(void)
         const char *words;
     } of[] = {{&angle, 0, 0.02, "by its features, 80 labels"},
               {&nothing, 7 / 8.0, 0.02, "by its features, 80 labels"},
-              {&own, 3 / 4.0, 0.02, "by the model, 16 labels"}};
+              {&own, 3 / 4.0, 0.02, "by the model, 80 labels"}};
     const tx_metric_ops *m = tx_metric_find("classification");
     world w;
     open_ring(&w, "ring");
@@ -650,12 +650,17 @@ static void test_classification(void)
         CHECK_INT(out.m[0].n_sample, n);
         CHECK_TRUE(out.m[1].value < 0.05); /* the rows themselves tell */
     }
+    void *fewer = config_of("classification", "{n_label: 16}");
+    tx_numbers none = {0};
+    CHECK_OK(
+        tx_metric_run_model(m, fewer, "labels", &(tx_model){.ops = &own, .space = &w.view.space}, &w.view, 3, &none));
+    CHECK_INT(none.n, 0);
     CHECK_HAS(tx_metric_unfit(m, c, &bare, &w.view), "no encoder");
     w.view.space.n_train = 79;
     CHECK_HAS(tx_metric_unfit(m, c, &angle, &w.view), "more than there are training rows");
     w.view.space.n_class = 0;
     CHECK_HAS(tx_metric_unfit(m, c, &angle, &w.view), "no labels");
-    free(c);
+    free(c), free(fewer);
     close_ring(&w);
 }
 

@@ -16,9 +16,8 @@ typedef struct classification_config {
 #define FIELD(f) offsetof(classification_config, f)
 static const tx_option options[] = {
     {"n_label", TX_OPT_INT, FIELD(n_label), "100", 2, 1000000000, NULL,
-     "training rows whose labels are known, in equal shares of each class, others for each seed; not of models that "
-     "were "
-     "trained with labels: theirs",
+     "training rows whose labels are known, as many a class, others for each seed; of a model trained with labels "
+     "its own number only",
      NULL},
     {"hidden", TX_OPT_INTS, FIELD(hidden), "[256, 64]", 1, 65536, NULL, "hidden layers of the perceptron", NULL},
     {"n_step", TX_OPT_INT, FIELD(n_step), "1000", 1, 100000000, NULL,
@@ -114,7 +113,8 @@ static tx_status run_model(const void *config, tx_model *m, const tx_view *v, ui
 {
     const classification_config *c = config;
     bool own = m->ops->classify != NULL;
-    size_t n = v->data->split[TX_TEST].n, n_label = own ? m->ops->n_label(m) : (size_t)c->n_label;
+    size_t n = v->data->split[TX_TEST].n, n_label = (size_t)c->n_label;
+    if (own && m->ops->n_label(m) != n_label) return TX_OK;
     double error = own ? own_answer(m, v) : perceptron(c, m, v, seed, n_label);
     add(out, "error", error, n, n_label, own ? "by the model" : "by its features");
     add(out, "error_supervised", perceptron(c, NULL, v, seed, n_label), n, n_label, "without the model");

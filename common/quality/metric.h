@@ -22,7 +22,7 @@ typedef struct tx_metric_ops {
      *  Same bits for every thread count. */
     tx_status (*run)(const void *config, tx_quality *q, size_t n, const real *x, tx_rng r, const tx_numbers *real, tx_numbers *out);
     /** In place of run, of the model itself: NULL if there is such a number of these models, else the reason; numbers of a model
-     *  trained from `seed`, all of the test split's rows. Nothing of samples is asked then, nor are there options for them. */
+     *  trained from `seed`, all of the test split's rows; none where its settings and the model's do not meet. Nothing of samples is asked then, nor are there options for them. */
     const char *(*unfit_model)(const tx_model_ops *model);
     tx_status (*run_model)(const void *config, tx_model *m, const tx_view *v, uint64_t seed, tx_numbers *out);
 } tx_metric_ops;

@@ -141,6 +141,9 @@ static tx_status evaluate(const tx_stored *s, request *q, bool fresh)
     if (!fresh && is_kept(s, q)) return tell(s, q, &s->info.metrics, "kept, made with the same settings:");
     tx_numbers *n = tx_alloc(2, sizeof *n);
     tx_status status = measure(s, q, &n[0], &n[1]);
+    if (!status && n[0].n == 0)
+        status = tx_fail(TX_ECONFIG, "%s: nothing to measure on %s at these settings: `taxon show %s`", q->name,
+                         s->info.label, q->ops->name);
     if (!status) status = tx_evaluation_write_metrics(q->path.s, s->info.content_sha256, q->stored, &n[0], &n[1]);
     if (!status) status = tell(s, q, &n[0], "stored in");
     free(n);

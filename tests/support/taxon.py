@@ -47,6 +47,7 @@ MODELS = {
     "rbm": ("binary", "hidden: 5, algorithm: pcd, chains: 10, sample_steps: 20"),
     "realnvp": ("real", "hidden: [6], couplings: 2"),
     "self_contrastive": ("real", ""),
+    "sgan": ("real", "latent: 3, generator_hidden: [5], discriminator_hidden: [6], n_label: 16"),
     "vae": ("binary", "latent: 2, hidden: [6]"),
     "wavenet": ("binary", "features: 3, skip: 4, layers: 4, hidden: 5"),
 }
