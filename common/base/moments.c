@@ -33,3 +33,12 @@ void tx_log_sum_add(tx_log_sum *s, double w)
 }
 
 double tx_log_sum_value(const tx_log_sum *s) { return s->largest + log(s->scaled); }
+
+double tx_log_sum_exp(size_t n, const double a[])
+{
+    double top = -INFINITY, sum = 0;
+    for (size_t i = 0; i < n; i++) top = fmax(top, a[i]);
+    if (top == -INFINITY) return top;
+    for (size_t i = 0; i < n; i++) sum += exp(a[i] - top);
+    return top + log(sum);
+}

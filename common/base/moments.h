@@ -15,6 +15,8 @@ double tx_moments_mean(const tx_moments *m);  /**< NAN where n is 0 */
 double tx_moments_error(const tx_moments *m); /**< standard error of the mean: NAN where n is less than 2 */
 /** Of an array. */
 tx_moments tx_moments_of(size_t n, const double value[]);
+/** log sum_i exp(a[i]); -INFINITY of nothing but that. */
+double tx_log_sum_exp(size_t n, const double a[]);
 /** A running log sum exp, begun as TX_LOG_SUM; its value is largest + log(scaled). What is e^-40 of the largest is left out. */
 typedef struct tx_log_sum { double largest, scaled; } tx_log_sum;
 #define TX_LOG_SUM ((tx_log_sum){-INFINITY, 0})

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/base/moments.h"
 #include "common/impute/chains.h"
 
 enum { MOST = 4096 /* values of x_m together */, CHUNK = 256 };

@@ -1,8 +1,9 @@
 /* Models with latent variables and an encoder. Draws: Metropolis within Gibbs (Mattei & Frellsen 2018, section 3.2),
  * which corrects the pseudo-Gibbs chain of Rezende et al. 2014 (appendix F): z' ~ q(z|x) is accepted with probability
  *     min(1, p(x|z') p(z') q(z|x) / (p(x|z) p(z) q(z'|x))),   then   x_m ~ p(x_m|z).
- * Likelihood: log p(x) - log p(x_o), both by importance sampling; latents for x_o come from a kernel estimate of p(z|x_o):
- * the equal mixture of the encoder's posteriors at the ends of the row's chains, each widened by Scott's (1992) rule. Letters: k latents, w log-weights. */
+ * Likelihood: log p(x) - log p(x_o), both by importance sampling; latents for x_o come from a kernel estimate of
+ * p(z|x_o): the equal mixture of the encoder's posteriors at the ends of the row's chains, each widened by Scott's
+ * (1992) rule. Letters: k latents, w log-weights. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

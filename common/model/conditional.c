@@ -32,12 +32,3 @@ void tx_missing_copy(const uint8_t missing[], tx_tensor from, tx_tensor to)
     for (size_t i = 0, d = tx_cols(to); i < tx_len(to); i++)
         if (missing[i % d]) to.x[i] = from.x[i];
 }
-
-double tx_log_sum_exp(size_t n, const double a[])
-{
-    double top = -INFINITY, sum = 0;
-    for (size_t i = 0; i < n; i++) top = fmax(top, a[i]);
-    if (top == -INFINITY) return top;
-    for (size_t i = 0; i < n; i++) sum += exp(a[i] - top);
-    return top + log(sum);
-}

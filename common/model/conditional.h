@@ -26,6 +26,4 @@ size_t tx_missing_count(size_t dim, const uint8_t missing[]);
  *  variable adjacent: no gradient flows through it. */
 tx_var tx_missing_columns(tx_tape *t, const uint8_t missing[], bool of_missing, size_t per, tx_tensor x);
 void   tx_missing_copy(const uint8_t missing[], tx_tensor from, tx_tensor to); /**< those entries of [n,dim] */
-/** log sum_i exp(a[i]); -INFINITY of nothing but that. */
-double tx_log_sum_exp(size_t n, const double a[]);
 #endif

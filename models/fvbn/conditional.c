@@ -1,4 +1,5 @@
 /** Missing variables of autoregressive nets: where they end the order, the net's own conditionals are theirs. */
+#include "common/base/moments.h"
 #include "models/fvbn/arnet.h"
 #include <math.h>
 #include <stdio.h>
