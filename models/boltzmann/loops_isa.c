@@ -3,31 +3,43 @@
 #include "models/boltzmann/loops.h"
 #include <string.h>
 
-enum { WIDE = 64 / (int)sizeof(real), PARTS = TX_ONES_PANEL / WIDE };
+/* BLOCK rows of a panel are copied to where they are aligned and stay in the first cache. */
+enum { WIDE = 64 / (int)sizeof(real), PARTS = TX_ONES_PANEL / WIDE, BLOCK = 200 };
 typedef real wide __attribute__((vector_size(64)));
+typedef wide panel[PARTS];
 
-static void sum_ones(size_t n, const uint32_t *begin, const uint32_t *unit, const real *w, size_t h, size_t column,
-                     size_t skip, const real *bias, real *y)
+/* Copies of a whole panel are inlined. */
+static inline void copy(void *to, const void *from, size_t columns)
 {
-    const wide zero = {0};
-    for (size_t i = 0; i < n; i++) {
-        wide s[PARTS];
-        for (int p = 0; p < PARTS; p++) s[p] = zero;
-        if (bias) memcpy(s, bias + column, sizeof s);
-        for (uint32_t k = begin[i]; k < begin[i + 1]; k++) {
-            const real *row = w + (size_t)unit[k] * h + column;
-            for (int p = 0; p < PARTS; p++) {
-                wide x;
-                memcpy(&x, row + p * WIDE, sizeof x);
-                s[p] += x;
-            }
-        }
-        if (skip) {
-            real out[TX_ONES_PANEL];
-            memcpy(out, s, sizeof out);
-            memcpy(y + i * h + column + skip, out + skip, (TX_ONES_PANEL - skip) * sizeof *out);
-        } else {
-            memcpy(y + i * h + column, s, sizeof s);
+    if (columns == TX_ONES_PANEL)
+        memcpy(to, from, sizeof(panel));
+    else
+        memcpy(to, from, columns * sizeof(real));
+}
+
+static void sum_ones(size_t n, size_t d, const uint32_t *begin, const uint32_t *unit, const real *w, size_t h,
+                     size_t column, const real *bias, real *y)
+{
+    size_t columns = h - column < TX_ONES_PANEL ? h - column : TX_ONES_PANEL;
+    panel block[BLOCK];
+    uint32_t at[TX_ONES_LISTS];
+    memcpy(at, begin, n * sizeof *at);
+    if (columns < TX_ONES_PANEL) memset(block, 0, sizeof block);
+    for (size_t from = 0; from < d; from += BLOCK) {
+        size_t to = d - from < BLOCK ? d : from + BLOCK;
+        for (size_t r = from; r < to; r++) copy(block[r - from], w + r * h + column, columns);
+        for (size_t i = 0; i < n; i++) {
+            real *out = y + i * h + column;
+            panel s = {{0}};
+            if (from)
+                copy(s, out, columns);
+            else if (bias)
+                copy(s, bias + column, columns);
+            uint32_t k = at[i];
+            for (; k < begin[i + 1] && unit[k] < to; k++)
+                for (int p = 0; p < PARTS; p++) s[p] += block[unit[k] - from][p];
+            at[i] = k;
+            copy(out, s, columns);
         }
     }
 }

@@ -133,7 +133,7 @@ static tx_ones hidden_means(const tx_model *m, size_t n, const real *y, uint32_t
     size_t d = m->space->dim, h = n_hidden(m);
     tx_ones o = memory ? tx_ones_of(n, d, y, memory) : (tx_ones){0};
     if (tx_ones_pay(&o, d, h)) {
-        tx_ones_sum(&o, weights(m), h, bias_h(m), p);
+        tx_ones_sum(&o, weights(m), d, h, bias_h(m), p);
         tx_vec_act(TX_SIGMOID, n * h, p, p);
     } else {
         tx_dense_forward(n, d, h, y, weights(m), bias_h(m), TX_SIGMOID, p);

@@ -77,32 +77,32 @@ tx_ones tx_ones_of(size_t n, size_t d, const real *x, uint32_t *memory)
 bool tx_ones_pay(const tx_ones *o, size_t d, size_t h)
 {
     const double most = 0.3; /* share of ones at which both cost the same, measured */
-    return o->begin && h >= TX_ONES_PANEL && (double)o->begin[o->n] < most * (double)o->n * (double)d;
+    return o->begin && h >= 2 * TX_ONES_PANEL && (double)o->begin[o->n] < most * (double)o->n * (double)d;
 }
 
-/* Rows from .. to - 1 and panel `tile` of the columns; the last one begins where it ends with h, and skips what it
- * shares. */
+/* Rows from .. to - 1 and panel `tile` of the columns of w[d,h]. */
 typedef struct sums {
     const tx_ones *o;
     const real *w, *bias;
-    size_t h, from, to;
+    size_t d, h, from, to;
     real *y;
 } sums;
 
 static void sum_tile(void *ctx, size_t tile)
 {
     const sums *q = ctx;
-    size_t at = tile * TX_ONES_PANEL, column = at + TX_ONES_PANEL > q->h ? q->h - TX_ONES_PANEL : at;
-    loops_now()->sum_ones(q->to - q->from, q->o->begin + q->from, q->o->unit, q->w, q->h, column, at - column, q->bias,
-                          q->y);
+    for (size_t i = q->from; i < q->to; i += TX_ONES_LISTS) {
+        size_t n = q->to - i < TX_ONES_LISTS ? q->to - i : TX_ONES_LISTS;
+        loops_now()->sum_ones(n, q->d, q->o->begin + i, q->o->unit, q->w, q->h, tile * TX_ONES_PANEL, q->bias,
+                              q->y + (i - q->from) * q->h);
+    }
 }
 
 static size_t panels(size_t h) { return (h + TX_ONES_PANEL - 1) / TX_ONES_PANEL; }
 
-void tx_ones_sum(const tx_ones *o, const real *w, size_t h, const real *bias, real *y)
+void tx_ones_sum(const tx_ones *o, const real *w, size_t d, size_t h, const real *bias, real *y)
 {
-    TX_REQUIRE(h >= TX_ONES_PANEL, "%zu columns", h);
-    tx_parallel(panels(h), sum_tile, &(sums){o, w, bias, h, 0, o->n, y});
+    tx_parallel(panels(h), sum_tile, &(sums){o, w, bias, d, h, 0, o->n, y});
 }
 
 /* The list of the transposed matrix, in the order of rows. */
@@ -127,7 +127,7 @@ static tx_ones *transposed(tx_tape *t, const tx_ones *const part[2], size_t d)
 static void ones_rows(tx_var y, size_t from, size_t to, real *out)
 {
     const tx_tensor p = y->in[0]->v;
-    sums q = {y->a.p, p.x, NULL, tx_cols(p), from, to, out};
+    sums q = {y->a.p, p.x, NULL, tx_rows(p), tx_cols(p), from, to, out};
     for (size_t k = 0; k < panels(q.h); k++) sum_tile(&q, k);
 }
 

@@ -13,8 +13,8 @@ size_t  tx_ones_room(size_t n, size_t d);                 /**< numbers of memory
 tx_ones tx_ones_of(size_t n, size_t d, const real *x, uint32_t *memory);
 /** Few enough, and wide enough rows [h] of weights, for tx_ones_sum to beat a product: by shape and content alone. */
 bool    tx_ones_pay(const tx_ones *o, size_t d, size_t h);
-/** y[n,h] = x w[d,h] + bias; bias may be NULL. h >= TX_ONES_PANEL. */
-void    tx_ones_sum(const tx_ones *o, const real *w, size_t h, const real *bias, real *y);
+/** y[n,h] = x w[d,h] + bias; bias may be NULL. */
+void    tx_ones_sum(const tx_ones *o, const real *w, size_t d, size_t h, const real *bias, real *y);
 /** tx_statistics(x, p) of the matrices a above b, x = [a; b] of d columns. */
 tx_var  tx_ones_statistics(tx_tape *t, const tx_ones *a, const tx_ones *b, size_t d, tx_var p);
 /** log sum over all states of `units` binary ones of exp(weight), at most TX_ENUMERATE_UNITS: weight_of puts the log-weights of
