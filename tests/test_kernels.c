@@ -235,6 +235,10 @@ static bool sgd_along(size_t len, const real *g)
 {
     return tx_sgd_update(len, LR, GSCALE, DECAY, (real)0.9, false, g, O[1], O[0]);
 }
+static bool descent_along(size_t len, const real *g)
+{
+    return tx_sgd_update(len, LR, GSCALE, DECAY, 0, false, g, NULL, O[0]);
+}
 static bool nesterov_along(size_t len, const real *g)
 {
     return tx_sgd_update(len, LR, GSCALE, DECAY, (real)0.9, true, g, O[1], O[0]);
@@ -254,6 +258,12 @@ static bool adam_along(size_t len, const real *g)
 }
 
 static void run_sgd(size_t n, size_t d) { CU_ASSERT(sgd_along(n * d, A)); }
+static void run_descent(size_t n, size_t d) { CU_ASSERT(descent_along(n * d, A)); }
+static void ref_descent(size_t n, size_t d)
+{
+    start_optim(n * d, 0);
+    for (size_t i = 0; i < n * d; i++) step_to(i, 0.731 * (double)A[i]);
+}
 static void run_nesterov(size_t n, size_t d) { CU_ASSERT(nesterov_along(n * d, A)); }
 static void sgd(size_t len, bool nesterov)
 {
@@ -339,6 +349,7 @@ static const kernel kernels[] = {
     ONE(mul_col),
     ONE(sgd),
     ONE(nesterov),
+    ONE(descent),
     ONE(rmsprop),
     ONE(adagrad),
     ONE(adam),
@@ -394,8 +405,8 @@ static void test_threads(void)
 static void find_bad_gradients(void)
 {
     enum { LONG = 70001 };
-    static bool (*const along[])(size_t len, const real *g) = {sgd_along, nesterov_along, rmsprop_along, adagrad_along,
-                                                               adam_along};
+    static bool (*const along[])(size_t len, const real *g) = {sgd_along,     nesterov_along, descent_along,
+                                                               rmsprop_along, adagrad_along,  adam_along};
     static const size_t len[] = {1, 7, 65, LONG}, place[] = {0, 6, 64, 8191, 40009, LONG - 1};
     static const double bad[] = {NAN, INFINITY, -INFINITY};
     static real g[LONG];

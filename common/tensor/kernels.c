@@ -466,7 +466,7 @@ bool tx_sgd_update(size_t len, real lr, real gscale, real decay, real momentum, 
                    real *velocity, real *w)
 {
     const tx_args a = {.in = {g}, .out = {w, velocity}, .c = {lr, gscale, decay, momentum, nesterov}};
-    return update(tx_isa_now()->sgd, &a, len);
+    return update(momentum != 0 ? tx_isa_now()->sgd : tx_isa_now()->descent, &a, len);
 }
 
 bool tx_rmsprop_update(size_t len, real lr, real gscale, real decay, real rho, real eps, real momentum, const real *g,

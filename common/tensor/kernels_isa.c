@@ -335,6 +335,21 @@ static double fold_sgd(const tx_args *a, size_t from, size_t to)
     return bad == 0 ? 0 : 1;
 }
 
+/* Without momentum; a velocity is left alone. */
+static double fold_descent(const tx_args *a, size_t from, size_t to)
+{
+    const real *grad = a->in[0], lr = a->c[0], gscale = a->c[1], decay = a->c[0] * a->c[2];
+    real *w = a->out[0];
+    real bad = 0;
+#pragma omp simd reduction(+ : bad)
+    for (size_t i = from; i < to; i++) {
+        bad += nonfinite(grad[i]);
+        w[i] -= decay * w[i] + lr * (gscale * grad[i]);
+        bad += nonfinite(w[i]);
+    }
+    return bad == 0 ? 0 : 1;
+}
+
 static double fold_rmsprop(const tx_args *a, size_t from, size_t to)
 {
     const real *grad = a->in[0], lr = a->c[0], gscale = a->c[1], decay = a->c[0] * a->c[2];

@@ -28,7 +28,7 @@ typedef double tx_fold(const tx_args *a, size_t from, size_t to);
     X(add) X(sub) X(mul) X(div) X(affine) X(axpy) X(clip) X(add_row) X(mul_row) X(mul_col) X(sum_rows) X(sum_cols)     \
         X(logsumexp) X(bernoulli) X(normal) X(logistic) X(mog) X(rng_uniform) X(rng_normal) X(rng_logistic)            \
             X(rng_bernoulli)
-#define TX_FOLD_MAP(X) X(sum) X(dot) X(nonfinite) X(sgd) X(rmsprop) X(adagrad) X(adam)
+#define TX_FOLD_MAP(X) X(sum) X(dot) X(nonfinite) X(descent) X(sgd) X(rmsprop) X(adagrad) X(adam)
 
 typedef struct tx_isa {
     tx_loop *act[TX_ACTS], *act_grad[TX_ACTS];
