@@ -359,6 +359,35 @@ static void test_progress(void)
     check_progress("elbo", "{n_repeat: 4}", 250, 8, 200.0 / 250 / 4);
 }
 
+/* A few samples far from the data, one so far that its square is no float, take nothing from the others. */
+static void sample_wild(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x)
+{
+    sample(m, t, r, first, x);
+    for (size_t i = 0; i < tx_rows(x); i++)
+        if ((first + i) % 100 < 2) x.x[i * DIM] = (real)((first + i) % 100 == 1 ? 3e30 : -1e13);
+}
+static void test_parzen_wild(void)
+{
+    enum { SAMPLES = 1500 };
+    tx_model_ops ops = generator;
+    tx_model *m = NULL;
+    tx_estimate e;
+    ops.sample = sample_wild;
+    CHECK_OK(tx_model_new(&m, &ops, NULL, &view.space, 0));
+    CHECK_OK(run("parzen", m, "{n_sample: 1500, sigma_min: 0.5, sigma_max: 0.5, n_sigma: 1, n_valid: 50}", TX_TEST, 0,
+                 7, &e));
+    real *s = tx_alloc(SAMPLES * DIM, sizeof *s);
+    tx_tape *t = tx_tape_new(0);
+    tx_model_sample(m, t, tx_rng_named(tx_rng_root(7), "parzen"), 0, SAMPLES, false, s);
+    for (size_t i = 0; i < N; i++) {
+        real row[DIM];
+        row_of(TX_TEST, i, row);
+        CHECK_NEAR(e.log_likelihood[i], naive_parzen(row, s, SAMPLES, 0.5), 2e-4);
+    }
+    tx_estimate_free(&e);
+    free(s), tx_tape_free(t), tx_model_free(m);
+}
+
 static void test_parzen_bias(void)
 {
     tx_estimate e;
@@ -576,6 +605,7 @@ int main(void)
         {"elbo: expectation, errors, coverage", test_elbo},
         {"parzen by its definition, bandwidth from valid", test_parzen},
         {"progress is told", test_progress},
+        {"parzen: samples far away", test_parzen_wild},
         {"parzen is biased by its smoothing", test_parzen_bias},
         {"parzen's errors are those of repeats", test_parzen_error},
         {"Parzen kernels at means", test_parzen_means},

@@ -58,7 +58,7 @@ static void count_rows(teller *p, size_t rows)
     if (p->tell) p->tell(p->ctx, (double)p->done / (double)p->total);
 }
 
-/* Samples, less their mean: distances stay the same and keep their digits. */
+/* Samples, less about their mean: distances stay the same and keep their digits. */
 typedef struct kernels {
     size_t n, dim;
     real *x;        /* [n,dim] */
@@ -69,6 +69,21 @@ typedef struct kernels {
 static void to_data_unit(const tx_view *v, size_t n, real *x)
 {
     if (v->ops->invert) v->ops->invert(v, n, x, x);
+}
+
+/* A mean that lies further from rows of valid than these are wide is that of a few samples far away; less it the other
+ * rows would keep none of their digits. */
+static void hold_near(const tx_view *v, double centre[])
+{
+    size_t n = v->data->split[TX_VALID].n < ROWS ? v->data->split[TX_VALID].n : ROWS, d = v->space.dim;
+    real *x = tx_alloc(n * d, sizeof *x);
+    tx_view_range(v, TX_VALID, 0, n, x, NULL);
+    to_data_unit(v, n, x);
+    double lowest = INFINITY, highest = -INFINITY;
+    for (size_t i = 0; i < n * d; i++) lowest = fmin(lowest, (double)x[i]), highest = fmax(highest, (double)x[i]);
+    double wide = highest - lowest;
+    for (size_t j = 0; j < d; j++) centre[j] = fmin(fmax(centre[j], lowest - wide), highest + wide);
+    free(x);
 }
 
 static kernels draw_kernels(tx_model *m, const tx_view *v, size_t n, bool mean, tx_rng r, teller *p)
@@ -84,6 +99,7 @@ static kernels draw_kernels(tx_model *m, const tx_view *v, size_t n, bool mean, 
     tx_tape_free(t);
     to_data_unit(v, n, k.x);
     tx_rows_mean(n, d, k.x, k.centre);
+    hold_near(v, k.centre);
     tx_rows_centre(n, d, k.centre, k.x, k.square);
     return k;
 }

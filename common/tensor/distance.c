@@ -1,4 +1,5 @@
 #include "common/tensor/distance.h"
+#include <math.h>
 #include <string.h>
 #include "common/tensor/kernels.h"
 #include "common/tensor/parallel.h"
@@ -53,7 +54,7 @@ static void add_squares(void *ctx, size_t tile)
         real *row = job->distance + i * job->m;
         for (size_t j = 0; j < job->m; j++) {
             real d = (real)((double)row[j] + job->x_square[i] + job->y_square[j]);
-            row[j] = d < 0 ? 0 : d;
+            row[j] = d >= 0 ? d : d < 0 ? 0 : (real)INFINITY; /* no number: products that were too large */
         }
     }
 }
