@@ -643,6 +643,14 @@ static void batch_normalisation(void)
     tx_var log_sd, all = tx_batchnorm_apply(t, running, &b, tx_leaf(t, x), &log_sd);
     tx_var one = tx_batchnorm_apply(t, running, &b, tx_leaf(t, tx_slice_rows(x, 3, 4)), NULL);
     tx_var back = tx_batchnorm_invert(t, running, &b, all);
+    /* A row alone has no variance: also in training it is normalised by the running ones, which stay. */
+    real kept[2 * COLS];
+    memcpy(kept, tx_params_value(running, b.mean).x, COLS * sizeof(real));
+    memcpy(kept + COLS, tx_params_value(running, b.variance).x, COLS * sizeof(real));
+    tx_var single = tx_batchnorm_train(t, running, &b, tx_leaf(t, tx_slice_rows(x, 3, 4)), 0, NULL);
+    CHECK_TRUE(memcmp(single->v.x, one->v.x, COLS * sizeof(real)) == 0);
+    CHECK_TRUE(memcmp(kept, tx_params_value(running, b.mean).x, COLS * sizeof(real)) == 0);
+    CHECK_TRUE(memcmp(kept + COLS, tx_params_value(running, b.variance).x, COLS * sizeof(real)) == 0);
     CHECK_TRUE(memcmp(one->v.x, all->v.x + 3 * COLS, COLS * sizeof(real)) == 0);
     for (size_t i = 0; i < ROWS * COLS; i++) {
         double mean = (double)tx_params_value(running, b.mean).x[i % COLS],

@@ -111,6 +111,7 @@ static void move(tx_tensor running, tx_tensor batch, real keep)
 tx_var tx_batchnorm_train(tx_tape *t, tx_params *running, const tx_batchnorm *b, tx_var x, real keep,
                           tx_var *log_deviation)
 {
+    if (tx_rows(x->v) == 1) return tx_batchnorm_apply(t, running, b, x, log_deviation);
     real per_row = 1 / (real)tx_rows(x->v);
     tx_var mean = tx_scale(t, tx_sum_cols(t, x), per_row), centred = tx_add_row(t, x, tx_scale(t, mean, -1));
     tx_var variance = tx_scale(t, tx_sum_cols(t, tx_mul(t, centred, centred)), per_row);

@@ -29,6 +29,7 @@ typedef struct tx_batchnorm { tx_param mean, variance; } tx_batchnorm;
 /** NAME_mean = 0 and NAME_variance = 1 in `running`, each [1,width]. */
 tx_batchnorm tx_batchnorm_add(tx_params *running, const char *name, size_t width);
 /** By the batch, through which gradients go too; the running statistics move at once to keep running + (1 - keep) batch.
+ *  A single row has no variance: it is taken as in evaluation, and moves nothing (running bound to the tape).
  *  In both *log_deviation (may be NULL) is log sqrt(variance + eps), [1,width]: a flow's log |dy/dx| is minus its sum. */
 tx_var tx_batchnorm_train(tx_tape *t, tx_params *running, const tx_batchnorm *b, tx_var x, real keep, tx_var *log_deviation);
 tx_var tx_batchnorm_apply(tx_tape *t, const tx_params *running, const tx_batchnorm *b, tx_var x, tx_var *log_deviation);
