@@ -775,6 +775,56 @@ static void narrow_coordinates(void)
     }
 }
 
+/* A fixed sigma stays where it is under a decay of all weights; a learnt one does not. */
+static void sigma_stays(void)
+{
+    static const char *const options[] = {"{hidden: 3, deviation: 0.6}",
+                                          "{hidden: 3, deviation: 0.6, variance: learnt}"};
+    for (size_t k = 0; k < TX_LEN(options); k++) {
+        toy o;
+        real x[ROWS * 3], before[3];
+        unsigned char config[256];
+        tx_metrics out;
+        const tx_optim_ops *adam = tx_optim_find("adam");
+        open_toy(&o, "rbm", options[k], true, 3);
+        tx_view_range(&o.view, TX_TRAIN, 0, ROWS, x, NULL);
+        tx_options_defaults(adam->options, config);
+        tx_model_train_with(o.m, adam, config);
+        const real *sigma = weight(o.m, 1, "log_sigma").x, *c = weight(o.m, 1, "c").x;
+        memcpy(before, sigma, sizeof before);
+        tx_step s = {.tape = o.t, .rng = tx_rng_root(29), .rate = 0.1, .weight_decay = 0.5};
+        CHECK_OK(tx_model_step(o.m, &s, tx_matrix(x, ROWS, 3), &out));
+        CHECK_TRUE(c[0] != 0 && (memcmp(before, sigma, sizeof before) == 0) == (k == 0));
+        close_toy(&o);
+    }
+}
+
+/* The weight of a step from base to model, W = 0, for means thousands of deviations from 0. */
+static void far_means(void)
+{
+    enum { N = 20, D = 3 };
+    toy o;
+    double mean[D] = {3000, -1500.5, 0.25}, deviation[D] = {0.5, 1.25, 2}, w[N] = {0};
+    open_toy(&o, "rbm", "{hidden: 2}", true, D);
+    tx_space space = *o.m->space;
+    space.deviation = deviation, space.mean = mean;
+    void *c = tx_alloc(1, o.m->ops->config_size);
+    tx_model *m = NULL;
+    CHECK_OK(tx_test_options(o.m->ops->options, c, "{hidden: 2, init: 0, deviation: 0.8}"));
+    CHECK_OK(tx_model_new(&m, o.m->ops, c, &space, 3));
+    real y[N * D];
+    m->ops->energy->draw_base(m, tx_rng_root(1), 0, tx_matrix(y, N, D));
+    tx_model_bind(m, o.t);
+    m->ops->energy->anneal(m, o.t, tx_rng_root(0), 0, 0, 1, false, tx_matrix(y, N, D), w);
+    for (size_t i = 0; i < N; i++) { /* mean = b/sigma: (sigma^2/deviation^2 - 1) |y - b/sigma|^2/2 */
+        double sum = 0;
+        for (size_t j = 0; j < D; j++)
+            sum += 0.5 * (0.8 * 0.8 - 1) * pow((double)y[i * D + j] - mean[j] / (0.8 * deviation[j]), 2);
+        CHECK_NEAR(w[i], sum, 1e-2);
+    }
+    free(c), tx_model_free(m), close_toy(&o);
+}
+
 int main(void)
 {
     tx_threads_set(1);
@@ -789,6 +839,8 @@ int main(void)
         {"sums over ones are products", sums_of_ones},
         {"rbm: weight_cost decays W alone", weight_cost},
         {"rbm: narrow coordinates", narrow_coordinates},
+        {"rbm: a fixed sigma stays", sigma_stays},
+        {"rbm: AIS of data far from 0", far_means},
         {"samples follow enumerated probabilities", samples_follow},
         {"samples follow densities on the line", real_samples_follow},
         {"AIS agrees with brute force, its intervals cover", ais_agrees},

@@ -181,7 +181,8 @@ static tx_status estimate_log_z(sampler *q, const tx_view *v, double *log_z, dou
     tx_parallel((q->n + PART - 1) / PART, run_part, q);
     for (size_t i = 0; i < q->n; i++)
         if (!isfinite(q->w[i]))
-            return tx_fail(TX_EDIVERGED, "ais_log_z: the log-weight of chain %zu is %g", i, q->w[i]);
+            return tx_fail(TX_EDIVERGED, "ais_log_z: the log-weight of chain %zu is %g", i,
+                           isnan(q->w[i]) ? NAN : q->w[i]); /* a NaN's sign means nothing */
     *log_z = q->e->log_base(q->m) + sign * tx_log_mean_exp(q->n, q->w, error);
     return TX_OK;
 }

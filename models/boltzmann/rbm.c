@@ -269,7 +269,9 @@ static bool descend(tx_model *m, tx_step *s, const phases *q)
     else
         gw = tx_statistics(t, tx_leaf(t, tx_matrix(q->y, rows, d)), p);
     tx_var of_biases[] = {tx_leaf(t, gb), tx_leaf(t, gc), k->real_valued ? tx_leaf(t, gs) : NULL};
+    real *sigma = k->real_valued && !learns_variance(m) ? memcpy(take(t, d), log_sigma(m), d * sizeof *sigma) : NULL;
     bool fine = tx_optim_step(m->optim[BIASES], m->net[BIASES], t, of_biases, s->rate, s->clip_norm, s->weight_decay);
+    if (sigma) memcpy(log_sigma(m), sigma, d * sizeof *sigma); /* a decay of biases is none of it */
     return tx_optim_step(m->optim[WEIGHTS], m->net[WEIGHTS], t, &gw, s->rate, s->clip_norm,
                          s->weight_decay + c->weight_cost) &&
            fine;
@@ -467,42 +469,46 @@ static void draw_base(tx_model *m, tx_rng r, uint64_t first, tx_tensor state)
     free(mean);
 }
 
-/* What one temperature makes of the base and the own factor of y. log own(y) - log base(y) = curve y^2/2 + tilt y +
- * level. */
+/* What one temperature makes of the base and the own factor of y. */
 typedef struct mix {
-    real *curve, *tilt; /* [d] */
-    double level;
-    real *drive;     /* [d] what is added to beta (h W') */
-    real *deviation; /* [d] of y given h where it is real, else NULL */
+    real *tilt;        /* [d] binary y: log own(y) - log base(y) = tilt y; else NULL */
+    const real *rest;  /* [d] */
+    real *mean, *root; /* [d] real y: of the base, in y, and of its precision; else NULL */
+    real *drive;       /* [d] what is added to beta (h W') */
+    real *deviation;   /* [d] of y given h where it is real, else NULL */
 } mix;
 
 static mix begin_mix(tx_model *m, tx_tape *t, double beta)
 {
     size_t d = m->space->dim;
     bool real_valued = ((const rbm *)m->state)->real_valued;
-    const real *rest = resting(m, t);
-    mix q = {take(t, d), take(t, d), 0, take(t, d), real_valued ? take(t, d) : NULL};
+    mix q = {.rest = resting(m, t), .drive = take(t, d)};
+    if (real_valued)
+        q.mean = take(t, d), q.root = take(t, d), q.deviation = take(t, d);
+    else
+        q.tilt = take(t, d);
     for (size_t j = 0; j < d; j++) {
         base b = base_of(m, j);
-        double own = (double)rest[j], pull = b.precision * b.mean;
-        q.tilt[j] = (real)(own - pull);
+        double own = (double)q.rest[j], pull = b.precision * b.mean;
         q.drive[j] = (real)((1 - beta) * pull + beta * own);
-        if (!real_valued) continue;
-        q.curve[j] = (real)(b.precision - 1);
-        q.level += 0.5 * (pull * b.mean - own * own);
+        if (!real_valued) {
+            q.tilt[j] = (real)(own - pull);
+            continue;
+        }
+        q.mean[j] = (real)b.mean, q.root[j] = (real)sqrt(b.precision);
         q.deviation[j] = (real)(1 / sqrt((1 - beta) * b.precision + beta));
     }
     return q;
 }
 
-/* log own(y) - log base(y); `scratch` [d]. */
-static double own_less_base(const tx_model *m, const mix *q, const real *y, real *scratch)
+/* log own(y) - log base(y); `scratch` [d]. Squares of differences: as a polynomial in y it would lose means that are
+ * many deviations from 0. */
+static double own_less_base(tx_tape *t, size_t d, const mix *q, const real *y, real *scratch)
 {
-    size_t d = m->space->dim;
-    double linear = tx_vec_dot(d, y, q->tilt);
-    if (!q->deviation) return linear;
-    tx_vec_mul(d, y, q->curve, scratch);
-    return 0.5 * tx_vec_dot(d, scratch, y) + linear + q->level;
+    if (q->tilt) return tx_vec_dot(d, y, q->tilt);
+    tx_vec_sub(d, y, q->mean, scratch);
+    tx_vec_mul(d, scratch, q->root, scratch);
+    return 0.5 * (tx_vec_dot(d, scratch, scratch) - tx_squared_error(t, d, y, q->rest));
 }
 
 /* y | h = N(deviation^2 (drive + beta h W'), deviation^2), or Bernoullis with these logits. */
@@ -526,7 +532,7 @@ static void anneal(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, double fro
     double *gain = tx_arena_alloc(tx_tape_arena(t), n * sizeof *gain);
     tx_dense_forward(n, d, h, state.x, weights(m), bias_h(m), TX_LINEAR, a);
     tx_softplus_gain(t, n, h, a, NULL, from, to, gain);
-    for (size_t i = 0; i < n; i++) w[i] += gain[i] + (to - from) * own_less_base(m, &q, state.x + i * d, scratch);
+    for (size_t i = 0; i < n; i++) w[i] += gain[i] + (to - from) * own_less_base(t, d, &q, state.x + i * d, scratch);
     if (!move) return;
     tx_vec_affine(n * h, (real)to, a, 0, a);
     tx_vec_act(TX_SIGMOID, n * h, a, a);
