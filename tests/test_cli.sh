@@ -287,6 +287,10 @@ check "impute by nothing" 64 "unknown imputer 'exat': did you mean 'exact'" -- i
 check "impute with an unknown key" 78 "unknown key 'step'" -- impute "$made" --mask half -o i.h5 --method gibbs step=3
 check "impute a model without densities" 78 "nothing applies to gan" -- impute "a b/ring-raw/gan/seed-0" --mask half -o i.h5
 check "impute the only variable" 64 "found 1 of 1 missing" -- impute "a b/mixture_1d-raw/vae/seed-0" --mask half -o i.h5
+check "impute into no folder is refused before the work" 73 "nowhere/i.h5: cannot create a file in this folder" \
+    -- impute "$made" --mask columns=0 -o nowhere/i.h5 --method gibbs steps=10000000
+check "impute too wide a picture is refused before the work" 73 "pixels cannot be written (1 to 65535)" \
+    -- impute "$made" --mask columns=0 -o i.png -k 10000 --method gibbs steps=10000000
 check "impute nothing" 66 "nowhere" -- impute nowhere --mask half -o i.h5
 check "evaluate" 0 -- evaluate "$run" --estimator elbo --split valid
 holds "evaluate" "log-likelihood >="
@@ -306,6 +310,10 @@ check "evaluate a metric again" 0 -- evaluate "a b/ring-raw/vae/seed-0" --metric
 holds "evaluate a metric again" "kept, made with the same settings: a b/ring-raw/vae/seed-0/evaluation-metric-mode.h5"
 check "evaluate a metric with other settings" 0 -- evaluate "a b/ring-raw/vae/seed-0" --metric mode n_sample=40
 holds "evaluate a metric with other settings" "n = 40"
+check "evaluate a metric with a wrong word" 64 "expected auto, bar, plain or none; found 'foo'" \
+    -- evaluate "a b/ring-raw/vae/seed-0" --metric mode n_sample=40 --progress foo
+check "evaluate a metric through no layer" 78 "needs 1 to 15 hidden layers" \
+    -- evaluate "a b/ring-raw/vae/seed-0" --metric classification hidden=[]
 check "a metric of samples" 0 -- evaluate "$run" --metric knn --name knn-3 k=3 --threads 1
 check "a metric in features" 0 -- evaluate "a b/ring-raw/vae/seed-0" --metric frechet --name frechet-classifier features=classifier
 holds "a metric in features" "share of test rows whose label the features tell"

@@ -672,6 +672,8 @@ static void test_unfit(void)
     int config[3] = {10, 10, 100};
     CHECK_INT(tx_impute_run(tx_impute_find("latent"), config, s.m, stream("impute"), NULL, NULL, &a->q), TX_ECONFIG);
     CHECK_HAS(tx_last_error(), "warm is 10 of 10 steps");
+    config[0] = 1, config[1] = 0;
+    CHECK_INT(tx_impute_run(tx_impute_find("latent"), config, s.m, stream("impute"), NULL, NULL, &a->q), TX_ECONFIG);
     free_answer(a);
     close_subject(&s);
 }

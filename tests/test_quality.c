@@ -656,6 +656,9 @@ static void test_classification(void)
         tx_metric_run_model(m, fewer, "labels", &(tx_model){.ops = &own, .space = &w.view.space}, &w.view, 3, &none));
     CHECK_INT(none.n, 0);
     CHECK_HAS(tx_metric_unfit(m, c, &bare, &w.view), "no encoder");
+    void *flat = config_of("classification", "{n_label: 16, hidden: []}");
+    CHECK_HAS(tx_metric_unfit(m, flat, &angle, &w.view), "1 to 15 hidden layers");
+    free(flat);
     w.view.space.n_train = 79;
     CHECK_HAS(tx_metric_unfit(m, c, &angle, &w.view), "more than there are training rows");
     w.view.space.n_class = 0;

@@ -275,6 +275,10 @@ static void test_folders(void)
     CHECK_INT(tx_make_folders(path_of("plain/below")), TX_ECREATE);
     CHECK_HAS(tx_last_error(), "plain");
 
+    CHECK_OK(tx_check_commit(file));
+    CHECK_OK(tx_check_commit(path_of("a/new")));
+    CHECK_INT(tx_check_commit(path_of("none/new")), TX_ECREATE);
+    CHECK_HAS(tx_last_error(), "cannot create a file in this folder");
     CHECK_OK(tx_check_writable(path_of("a")));
     CHECK_OK(tx_check_writable(path_of("a/yet/to/be/made")));
     CHECK_INT(files_in(path_of("a")), 1);

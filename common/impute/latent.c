@@ -18,15 +18,18 @@ typedef struct latent_config {
 } latent_config;
 #define AT(field) offsetof(latent_config, field)
 static const tx_option options[] = {
-    {"steps", TX_OPT_INT, AT(steps), "500", 1, 10000000, NULL,
+    {"steps", TX_OPT_INT, AT(steps), "500", 2, 10000000, NULL,
      "of each chain; its end is the sample, so that all before it are burn-in", NULL},
     {"warm", TX_OPT_INT, AT(warm), "50", 0, 10000000, NULL,
-     "the first so many steps accept every z', so that no chain stays where it began",
+     "the first so many steps, and at least one, accept every z', so that no chain stays where it began",
      "mattei2018leveraging, section 3.3"},
     {"n_importance", TX_OPT_INT, AT(n_importance), "5000", 2, 10000000, NULL,
      "importance weights for p(x), and for p(x_o)", "burda2016importance, section 5: 5000"},
     {0},
 };
+
+/* Steps that accept every z': the first has nothing to compare with. */
+static int n_warm(const latent_config *c) { return c->warm > 0 ? c->warm : 1; }
 
 static const char *unfit(const tx_model *m, const uint8_t missing[], char why[TX_TEXT_MAX])
 {
@@ -82,7 +85,7 @@ static void step(tx_chains *c, int number)
            accept = tx_rng_fold(tx_rng_named(c->r, "accept"), at);
     for (size_t i = 0; i < c->n * k; i++)
         other[i] = (double)mu->v.x[i] + exp(0.5 * (double)lv->v.x[i]) * tx_rng_normal1(noise, c->first * k + i);
-    bool always = number == 0 || number < config->warm;
+    bool always = number < n_warm(config);
     if (!always) log_ratio(c, c->scratch, mu, lv, now);
     if (!always) log_ratio(c, other, mu, lv, then);
     for (size_t i = 0; i < c->n; i++) {
@@ -90,7 +93,7 @@ static void step(tx_chains *c, int number)
         if (!always && !isfinite(then[i])) a = 0;
         if (!(tx_rng_uniform1(accept, c->first + i) < a)) continue;
         memcpy(c->scratch + i * k, other + i * k, k * sizeof *other);
-        if (!always) c->accepted[i] += 1 / (double)(config->steps - (config->warm > 0 ? config->warm : 1));
+        if (!always) c->accepted[i] += 1 / (double)(config->steps - n_warm(config));
     }
     tx_tensor y = tx_tape_tensor(c->tape, c->n, c->q->dim);
     c->m->ops->observe(c->m, c->tape, tx_rng_fold(tx_rng_named(c->r, "observe"), at), c->first,
@@ -188,9 +191,11 @@ static tx_status run(const void *config, tx_model *m, tx_rng r, void (*progress)
                      tx_imputation *q)
 {
     const latent_config *c = config;
-    if (c->warm >= c->steps)
-        return tx_fail(TX_ECONFIG, "latent: warm is %d of %d steps: some must be left for chains that reject", c->warm,
-                       c->steps);
+    if (n_warm(c) >= c->steps)
+        return tx_fail(TX_ECONFIG,
+                       "latent: warm is %d of %d steps, the first always among them: some must be left for chains that "
+                       "reject",
+                       n_warm(c), c->steps);
     TX_TRY(tx_chains_run(q, m, c, r, c->steps, m->ops->latent(m).dim, step, progress, ctx));
     weighing g = {c, q, m, tx_tape_new(1 << 20), r};
     for (size_t i = 0; i < q->n; i++) do_row(&g, i);

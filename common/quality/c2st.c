@@ -37,8 +37,8 @@ static const tx_option options[] = {
 static const char *unfit(const void *config, const tx_view *v)
 {
     const c2st_config *c = config;
-    if (c->net.hidden.n == 0 || c->net.hidden.n >= TX_MLP_MAX) return "needs 1 to 15 hidden layers";
-    return tx_feature_unfit(&c->features, v);
+    const char *why = tx_classifier_unfit(&c->net.hidden);
+    return why ? why : tx_feature_unfit(&c->features, v);
 }
 
 /* Rows of both sides in an order that mixes them: the first halves of each side, then the others. */

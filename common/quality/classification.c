@@ -30,10 +30,10 @@ enum { ROWS = 1000, BATCH = 100 };
 
 static const char *unfit(const void *config, const tx_view *v)
 {
+    const classification_config *c = config;
     if (!v->space.n_class || !v->data->split[TX_TEST].label) return "the data set has no labels";
-    if ((size_t)((const classification_config *)config)->n_label > v->space.n_train)
-        return "n_label is more than there are training rows";
-    return NULL;
+    if ((size_t)c->n_label > v->space.n_train) return "n_label is more than there are training rows";
+    return tx_classifier_unfit(&c->hidden);
 }
 
 static const char *unfit_model(const tx_model_ops *model)

@@ -31,6 +31,11 @@ static void standardise(tx_classifier *c, size_t n, const real *x, bool one_scal
         if (c->scale[j] > 0) c->scale[j] = (real)sqrt((double)c->dim / sum);
 }
 
+const char *tx_classifier_unfit(const tx_ints *hidden)
+{
+    return hidden->n == 0 || hidden->n >= TX_MLP_MAX ? "needs 1 to 15 hidden layers" : NULL;
+}
+
 static void build(tx_classifier *c, const tx_ints *hidden, tx_rng r)
 {
     static const tx_ints none = {0};

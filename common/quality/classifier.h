@@ -9,6 +9,8 @@ typedef struct tx_classifier_config {
     bool    one_scale;                                    /**< all coordinates over one deviation, where rows are few */
 } tx_classifier_config;
 typedef struct tx_classifier tx_classifier;
+/** NULL if there may be such hidden layers, else the reason. */
+const char    *tx_classifier_unfit(const tx_ints *hidden);
 /** Rows x[n,dim], each coordinate less its mean and over its deviation (or the root mean square of all deviations), with labels below n_class. Weights and order from `r`;
  *  the rate falls to 0 along a cosine. NULL where a weight is no longer finite. */
 tx_classifier *tx_classifier_train(const tx_classifier_config *c, size_t dim, size_t n_class, size_t n, const real *x,

@@ -65,16 +65,33 @@ tx_status tx_check_place(const char *path)
     return TX_OK;
 }
 
-tx_status tx_commit(const char *path, const void *data, size_t bytes)
+/** The open temporary of a file, in *fd, and its name, to be freed. */
+static tx_status begin(const char *path, char **part, int *fd)
 {
     TX_TRY(tx_check_place(path));
+    *fd = open_part(path, part);
+    if (*fd >= 0) return TX_OK;
+    tx_status s = tx_fail(TX_ECREATE, "%s: cannot create a file in this folder: %s", path, strerror(errno));
+    free(*part);
+    return s;
+}
+
+tx_status tx_check_commit(const char *path)
+{
     char *part;
-    int fd = open_part(path, &part);
-    if (fd < 0) {
-        tx_status s = tx_fail(TX_ECREATE, "%s: cannot create a file in this folder: %s", path, strerror(errno));
-        free(part);
-        return s;
-    }
+    int fd;
+    TX_TRY(begin(path, &part, &fd));
+    close(fd);
+    unlink(part);
+    free(part);
+    return TX_OK;
+}
+
+tx_status tx_commit(const char *path, const void *data, size_t bytes)
+{
+    char *part;
+    int fd;
+    TX_TRY(begin(path, &part, &fd));
     bool good = write_and_close(fd, data, bytes, true);
     int reason = errno;
     bool renamed = good && rename(part, path) == 0;

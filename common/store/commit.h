@@ -8,6 +8,8 @@
 tx_status tx_commit(const char *path, const void *data, size_t bytes);
 /** Is there a file at `path`, or nothing? TX_ECREATE if there is a folder: asked before long work. */
 tx_status tx_check_place(const char *path);
+/** Can tx_commit make a file at `path` now? TX_ECREATE if not: likewise. */
+tx_status tx_check_commit(const char *path);
 /** Adds to the end of a file, which is made where there is none. TX_EIO; what was there before stays. */
 tx_status tx_append(const char *path, const void *data, size_t bytes);
 /** Removes the files whose paths start with `prefix` and end with `end`: "DIR/NAME." and ".part" are what processes

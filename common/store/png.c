@@ -28,13 +28,18 @@ static void append(png_structp png, png_bytep data, size_t n)
 
 static void nothing(png_structp png) { (void)png; }
 
-/** pixel[height,width,channel] as a PNG file. Its time of writing is left out, so that equal pictures are equal files.
- */
-static tx_status write_png(const char *path, const uint8_t *pixel, size_t height, size_t width, size_t channel)
+static tx_status check_size(const char *path, size_t height, size_t width)
 {
     if (height == 0 || width == 0 || height > 65535 || width > 65535)
         return tx_fail(TX_ECREATE, "%s: a picture of %zu x %zu pixels cannot be written (1 to 65535)", path, width,
                        height);
+    return TX_OK;
+}
+
+/** pixel[height,width,channel] as a PNG file. Its time of writing is left out, so that equal pictures are equal files.
+ */
+static tx_status write_png(const char *path, const uint8_t *pixel, size_t height, size_t width, size_t channel)
+{
     bytes out = {NULL, 0, 0};
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
     png_infop info = png ? png_create_info_struct(png) : NULL;
@@ -56,15 +61,26 @@ static tx_status write_png(const char *path, const uint8_t *pixel, size_t height
     return s;
 }
 
+/** Pixels of one side, n pictures enlarged to `size` and the frame between them. */
+static size_t side(size_t n, size_t size) { return n * (size + 1) - 1; }
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+tx_status tx_png_grid_fits(const char *path, size_t n, size_t height, size_t width, size_t columns, size_t zoom)
+{
+    columns = least(columns, n);
+    return check_size(path, side((n + columns - 1) / columns, height * zoom), side(columns, width * zoom));
+}
+
 tx_status tx_png_grid(const char *path, const uint8_t *picture, size_t n, size_t height, size_t width, size_t channel,
                       size_t columns, size_t zoom)
 {
     TX_REQUIRE(n > 0 && height > 0 && width > 0 && columns > 0 && zoom > 0, "%zu pictures of %zu x %zu", n, height,
                width);
     TX_REQUIRE(channel == 1 || channel == 3, "%zu channels", channel);
-    if (columns > n) columns = n;
-    size_t rows = (n + columns - 1) / columns, h = height * zoom, w = width * zoom;
-    size_t grid_h = rows * (h + 1) - 1, grid_w = columns * (w + 1) - 1;
+    TX_TRY(tx_png_grid_fits(path, n, height, width, columns, zoom));
+    columns = least(columns, n);
+    size_t h = height * zoom, w = width * zoom, grid_h = side((n + columns - 1) / columns, h),
+           grid_w = side(columns, w);
     uint8_t *grid = tx_alloc(grid_h * grid_w, channel);
     memset(grid, FRAME, grid_h * grid_w * channel);
     for (size_t k = 0; k < n; k++) {
@@ -87,6 +103,7 @@ tx_status tx_png_points(const char *path, const real *x, size_t n, double lo, do
         int dx, dy;
         double light;
     } dot[] = {{0, 0, 0.4}, {-1, 0, 0.7}, {1, 0, 0.7}, {0, -1, 0.7}, {0, 1, 0.7}};
+    TX_TRY(check_size(path, size, size));
     uint8_t *pixel = tx_alloc(size * size, 1);
     memset(pixel, 255, size * size);
     for (size_t i = 0; i < n; i++) {

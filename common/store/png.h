@@ -6,6 +6,8 @@
  *  enlarged `zoom` times; committed at `path`. */
 tx_status tx_png_grid(const char *path, const uint8_t *picture, size_t n, size_t height, size_t width, size_t channel,
                       size_t columns, size_t zoom);
+/** TX_ECREATE, naming `path`, where such a grid is too large for a picture: asked before long work. */
+tx_status tx_png_grid_fits(const char *path, size_t n, size_t height, size_t width, size_t columns, size_t zoom);
 /** Data of two dimensions: points x[n,2] as dots in a square picture over [lo,hi]^2. */
 tx_status tx_png_points(const char *path, const real *x, size_t n, double lo, double hi, size_t size);
 #endif

@@ -239,7 +239,7 @@ static void print_found(const tx_stored *s, const request *q)
     if (*r->none)
         printf("  no conditional log-likelihood: %s\n", r->none);
     else
-        printf("  conditional log-likelihood %s %.4f nats a row%s, Monte Carlo error %.4f: %s\n", tx_kind_sign(r->kind),
+        printf("  conditional log-likelihood %s %.4f nats a row%s, its error %.4f: %s\n", tx_kind_sign(r->kind),
                mean_of(r->n, r->log_likelihood), s->set->view.ops->invert ? " in the unit of the view" : "",
                sqrt(square) / (double)r->n, r->kind == TX_EXACT ? "exact" : "an estimate");
     if (r->chains)
@@ -255,7 +255,8 @@ static void print_found(const tx_stored *s, const request *q)
 static tx_status impute(const tx_stored *s, request *q)
 {
     bool png = ends_with(q->path, ".png");
-    if (png) TX_TRY(tx_samples_are_pictures(q->path, &s->set->view));
+    if (png) TX_TRY(tx_samples_imputed_fit(q->path, &s->set->view, q->q.n, q->q.n_sample));
+    TX_TRY(tx_check_commit(q->path));
     if (tx_stop_count() > 0) return tx_fail(TX_ESTOPPED, "stopped before the work began: nothing was written");
     tx_status status = tx_impute_run(q->method, q->config, s->set->model,
                                      tx_rng_named(tx_rng_root((uint64_t)q->seed), "impute"), on_progress, q, &q->q);
@@ -313,7 +314,7 @@ const tx_command tx_command_impute = {
         "for each variable, 1 = missing; a file called half is ./half. key=value sets an option of the method:\n"
         "`taxon show NAME` lists them. A picture has a row for each row: as it is, masked in grey, samples.\n"
         "Exit code 0; 3 a chain broke down; 75 or 130 stopped, nothing written; 64 usage; 65, 66 run, data or mask;\n"
-        "78 the method does not apply.",
+        "73 FILE cannot be made; 78 the method does not apply.",
     .flags = flags,
     .min = 1,
     .max = -1,

@@ -4,6 +4,7 @@
 #include "common/tensor/parallel.h"
 #include "experiments/taxon/catalog.h"
 #include "experiments/taxon/print.h"
+#include "experiments/taxon/progress.h"
 #include "experiments/taxon/runner.h"
 #include "experiments/taxon/schedule.h"
 #include "experiments/taxon/sheet.h"
@@ -52,6 +53,9 @@ static tx_status read_request(const tx_args *a, request *q)
     if (!tx_metric_label_fits(q->ops, q->name))
         return tx_fail(TX_EUSAGE, "evaluate: --name: expected %s; found '%.100s'", TX_METRIC_LABEL_EXPECTED, q->name);
     TX_TRY(tx_args_int(a, "threads", 1, MAX_THREADS, tx_cores(), &q->threads));
+    tx_progress *none; /* a metric shows no progress, but a wrong word is one here too */
+    TX_TRY(tx_progress_new(&none, tx_args_text(a, "progress", "none")));
+    tx_progress_free(none);
     return read_options(a, q);
 }
 

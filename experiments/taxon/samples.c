@@ -49,10 +49,15 @@ static uint8_t *levels_of(const tx_view *v, size_t len, const real x[])
     return level;
 }
 
+static size_t zoom_of(const tx_view *v)
+{
+    return v->space.height < PICTURE_PIXELS ? PICTURE_PIXELS / v->space.height : 1;
+}
+
 static tx_status put_grid(const char *path, const tx_view *v, size_t n, const uint8_t level[], size_t columns)
 {
-    size_t height = v->space.height, zoom = height < PICTURE_PIXELS ? PICTURE_PIXELS / height : 1;
-    return tx_png_grid(path, level, n, height, v->space.width, v->space.channel, columns, zoom);
+    const tx_space *s = &v->space;
+    return tx_png_grid(path, level, n, s->height, s->width, s->channel, columns, zoom_of(v));
 }
 
 static tx_status grid(const char *path, const tx_view *v, size_t n, const real x[])
@@ -83,11 +88,11 @@ static bool are_pictures(const tx_view *v)
     return v->space.height > 0 && (v->space.channel == 1 || v->space.channel == 3);
 }
 
-tx_status tx_samples_are_pictures(const char *path, const tx_view *v)
+tx_status tx_samples_imputed_fit(const char *path, const tx_view *v, size_t n, size_t k)
 {
-    return are_pictures(v)
-               ? TX_OK
-               : tx_fail(TX_EDATA, "%s: rows of '%s' are no pictures: write an .h5 file instead", path, v->data->name);
+    if (!are_pictures(v))
+        return tx_fail(TX_EDATA, "%s: rows of '%s' are no pictures: write an .h5 file instead", path, v->data->name);
+    return tx_png_grid_fits(path, n * (k + 2), v->space.height, v->space.width, k + 2, zoom_of(v));
 }
 
 tx_status tx_samples_imputed_png(const char *path, const tx_view *v, size_t n, size_t k, const uint8_t missing[],
@@ -95,7 +100,7 @@ tx_status tx_samples_imputed_png(const char *path, const tx_view *v, size_t n, s
 {
     enum { GREY = 110 };
     size_t d = v->space.dim, columns = k + 2;
-    TX_TRY(tx_samples_are_pictures(path, v));
+    TX_TRY(tx_samples_imputed_fit(path, v, n, k));
     real *y = tx_alloc(n * columns * d, sizeof *y);
     for (size_t i = 0; i < n; i++) {
         real *row = y + i * columns * d;
