@@ -364,7 +364,7 @@ static void sample_wild(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_te
 {
     sample(m, t, r, first, x);
     for (size_t i = 0; i < tx_rows(x); i++)
-        if ((first + i) % 100 < 2) x.x[i * DIM] = (real)((first + i) % 100 == 1 ? 3e30 : -1e13);
+        if ((first + i) % 100 < 2) x.x[i * DIM] = (real)((first + i) % 100 == 1 ? 3e38 : -1e13);
 }
 static void test_parzen_wild(void)
 {

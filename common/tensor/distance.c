@@ -54,7 +54,7 @@ static void add_squares(void *ctx, size_t tile)
         real *row = job->distance + i * job->m;
         for (size_t j = 0; j < job->m; j++) {
             real d = (real)((double)row[j] + job->x_square[i] + job->y_square[j]);
-            row[j] = d >= 0 ? d : d < 0 ? 0 : (real)INFINITY; /* no number: products that were too large */
+            row[j] = !isfinite(row[j]) ? (real)INFINITY : d < 0 ? 0 : d; /* a product too large is far away */
         }
     }
 }
