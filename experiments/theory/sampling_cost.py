@@ -1,5 +1,7 @@
 """Sequential steps and seconds a sample against the dimension, for every family. The data are bits that repeat their left
 neighbour with probability 0.8: what they are does not matter, only how many there are."""
+import math
+
 import h5py
 import numpy as np
 import theory as th
@@ -12,6 +14,35 @@ def bits(path, dim, rows=1000, seed=0):
     for j in range(1, dim):
         x[:, j] = np.where(random.random(rows) < 0.8, x[:, j - 1], 1 - x[:, j - 1])
     np.savetxt(path, x, "%d", ",")
+
+
+def path_of(rows, model):
+    return next(r[1] for r in rows if r[0] == model)
+
+
+def spread(values, gap):
+    """Ascending values raised until neighbours are `gap` apart: half way to the same from above, both stay apart."""
+    out = []
+    for v in values:
+        out.append(max(v, out[-1] + gap) if out else v)
+    return out
+
+
+def panel(title, lines, dims):
+    """A line a model of lines {model: (taxonomy path, points)}, coloured by its leaf, its name behind its end; equal lines have one name."""
+    leaves = sorted({path for path, _ in lines.values()})
+    ends = {}
+    for model, (path, points) in sorted(lines.items(), key=lambda v: (v[1][1][-1][1], v[0])):
+        ends.setdefault((points[-1][1], leaves.index(path)), []).append(model.replace("_", " "))
+    low, high = (math.log10(f(p[1] for _, points in lines.values() for p in points)) for f in (min, max))
+    wanted = [math.log10(y) for y, _ in sorted(ends)]
+    upward, downward = spread(wanted, (high - low) / 30), spread([-y for y in reversed(wanted)], (high - low) / 30)
+    labels = [f"set label '{', '.join(names)}' at {dims[-1] * 1.15},{10 ** ((up - down) / 2):.6g} left tc rgb '{th.COLOURS[colour]}'"
+              for ((_, colour), names), up, down in zip(sorted(ends.items()), upward, reversed(downward))]
+    settings = ["unset label", "set key off", "set rmargin 34", "set logscale xy", f"set xrange [{dims[0] / 1.2}:{dims[-1] * 1.1}]",
+                f"set yrange [{10 ** low / 2}:{10 ** high * 2}]", "set format y '10^{%L}'", *labels]
+    return (title, "dimension", "", settings, [(f"linespoints lw 2 pt 7 ps 0.6 lc rgb '{th.COLOURS[leaves.index(path)]}'", model, points)
+                                               for model, (path, points) in lines.items()])
 
 
 def main():
@@ -30,11 +61,10 @@ def main():
     rows = sorted((r for r in rows if r[2] == "binary" or r[0] not in known), key=lambda r: (r[1], r[0], r[3]))
     e.table("model taxonomy_path data dim sequential_steps seconds_per_1000_samples".split(), rows)
     models = sorted({r[0] for r in rows})
-    wide = ["set logscale xy", "set key outside right", f"set xrange [{dims[0] / 1.2}:{dims[-1] * 1.2}]", "set format y '10^{%L}'"]
     e.figure([
-        ("steps that follow one another", "dimension", "", wide, [("linespoints lw 2 pt 7 ps 0.6", m, [(r[3], r[4]) for r in rows if r[0] == m]) for m in models]),
-        ("seconds for 1000 samples, one thread", "dimension", "", wide, [("linespoints lw 2 pt 7 ps 0.6", m, [(r[3], r[5]) for r in rows if r[0] == m]) for m in models]),
-    ], (1200, 460))
+        panel("steps that follow one another", {m: (path_of(rows, m), [(r[3], r[4]) for r in rows if r[0] == m]) for m in models}, dims),
+        panel("seconds for 1000 samples, one thread", {m: (path_of(rows, m), [(r[3], r[5]) for r in rows if r[0] == m]) for m in models}, dims),
+    ], (1300, 620))
     print(f"{len(models)} models at {len(dims)} dimensions")
 
 

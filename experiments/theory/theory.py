@@ -88,7 +88,7 @@ class Experiment:
             w.writerows([f"{v:.6g}" if isinstance(v, float) else v for v in row] for row in rows)
 
     def figure(self, panels, size=(900, 380)):
-        """Panels side by side: (title, x label, y label, settings, [(kind, name, points[n,2..]), ...])."""
+        """Panels side by side: (title, x label, y label, settings, [(kind, name, points[n,2..]), ...]); a kind may name its own colour."""
         path = self.tables / f"{self.name}.svg"
         text = [f"set terminal svg size {size[0]},{size[1]} font 'Helvetica,13' background rgb 'white'", f"set output '{path}'",
                 "set border 3", "set tics nomirror", "set grid lc rgb '#dddddd'", f"set multiplot layout 1,{len(panels)}"]
@@ -99,7 +99,8 @@ class Experiment:
             text += [f"set title '{title}'", f"set xlabel '{x}'", f"set ylabel '{y}'", "unset logscale", "set autoscale",
                      "set key top right samplen 1.5", *settings]
             text.append("plot " + ", ".join(
-                f"$d{i}_{k} with {kind} lc rgb '{COLOURS[k % len(COLOURS)]}' title '{name}'" for k, (kind, name, _) in enumerate(series)))
+                f"$d{i}_{k} with {kind if ' lc ' in kind else f'{kind} lc rgb {COLOURS[k % len(COLOURS)]!r}'} title '{name}'"
+                for k, (kind, name, _) in enumerate(series)))
         subprocess.run(["gnuplot"], input="\n".join(text) + "\nunset multiplot\n", text=True, check=True)
 
 
