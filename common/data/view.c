@@ -172,8 +172,12 @@ static size_t classes_of(const tx_dataset *d)
 static tx_status start(tx_view *v)
 {
     const tx_dataset *d = v->data;
-    v->space = (tx_space){
-        .dim = d->dim, .height = d->height, .width = d->width, .channel = d->channel, .n_train = d->split[TX_TRAIN].n, .n_class = classes_of(d)};
+    v->space = (tx_space){.dim = d->dim,
+                          .height = d->height,
+                          .width = d->width,
+                          .channel = d->channel,
+                          .n_train = d->split[TX_TRAIN].n,
+                          .n_class = classes_of(d)};
     v->moment = tx_alloc(4 * d->dim, sizeof *v->moment);
     v->space.mean = v->moment;
     v->space.deviation = v->moment + d->dim;

@@ -23,6 +23,7 @@ static const double MAX_BYTES = 4e9; /* of samples */
 
 typedef struct request {
     const char *path, *mask;
+    bool png;
     const tx_impute_ops *method; /* NULL: chosen by what the model is */
     void *config;
     tx_split split;
@@ -33,12 +34,6 @@ typedef struct request {
     real *x;
     tx_imputation q;
 } request;
-
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), k = strlen(end);
-    return n > k && strcmp(s + n - k, end) == 0;
-}
 
 static tx_status read_split(const tx_args *a, request *q)
 {
@@ -55,10 +50,9 @@ static tx_status read_request(const tx_args *a, request *q)
 {
     const char *method = tx_args_text(a, "method", NULL);
     char why[TX_TEXT_MAX];
-    q->path = tx_args_text(a, "output", NULL), q->mask = tx_args_text(a, "mask", NULL);
+    q->mask = tx_args_text(a, "mask", NULL);
     if (!q->mask) return tx_fail(TX_EUSAGE, "impute: --mask is missing; `taxon impute --help` says what it may be");
-    if (!q->path || (!ends_with(q->path, ".png") && !ends_with(q->path, ".h5")))
-        return tx_fail(TX_EUSAGE, "impute: -o: expected FILE.h5 or FILE.png; found %s", q->path ? q->path : "nothing");
+    TX_TRY(tx_samples_output(a, &q->path, &q->png));
     if (method && !(q->method = tx_impute_find(method)))
         return tx_fail(TX_EUSAGE, "impute: %s",
                        tx_catalog_unknown(tx_catalog_find("imputers"), method, why, sizeof why));
@@ -142,16 +136,6 @@ static void on_progress(void *ctx, double share)
     tx_progress_or_stop(q->progress, share, q->doing);
 }
 
-static real *in_data_unit(const tx_view *v, size_t n, const real y[])
-{
-    real *x = tx_alloc(n * v->space.dim, sizeof *x);
-    if (v->ops->invert)
-        v->ops->invert(v, n, y, x);
-    else
-        memcpy(x, y, n * v->space.dim * sizeof *x);
-    return x;
-}
-
 static void put_reals(tx_h5 *f, const char *name, const tx_h5_array *like, const void *data, tx_h5_type type,
                       const char *unit, const char *long_name)
 {
@@ -192,7 +176,7 @@ static tx_status write_h5(const tx_stored *s, const request *q)
     const char *unit = tx_sample_unit(v);
     int *row = tx_alloc(n, sizeof *row);
     for (size_t i = 0; i < n; i++) row[i] = (int)i;
-    real *x = in_data_unit(v, n, q->x), *sample = in_data_unit(v, n * k, q->q.sample);
+    real *x = tx_samples_in_data_unit(v, n, q->x), *sample = tx_samples_in_data_unit(v, n * k, q->q.sample);
     tx_h5 *f = tx_h5_new(q->path, "taxon-imputation", false);
     const tx_h5_array rows = {.rank = 1, .dim = {{"row", n}}}, variables = {.rank = 1, .dim = {{"dim", d}}};
     const tx_h5_array matrix = {.rank = 2, .dim = {{"row", n}, {"dim", d}}};
@@ -254,8 +238,7 @@ static void print_found(const tx_stored *s, const request *q)
 
 static tx_status impute(const tx_stored *s, request *q)
 {
-    bool png = ends_with(q->path, ".png");
-    if (png) TX_TRY(tx_samples_imputed_fit(q->path, &s->set->view, q->q.n, q->q.n_sample));
+    if (q->png) TX_TRY(tx_samples_imputed_fit(q->path, &s->set->view, q->q.n, q->q.n_sample));
     TX_TRY(tx_check_commit(q->path));
     if (tx_stop_count() > 0) return tx_fail(TX_ESTOPPED, "stopped before the work began: nothing was written");
     tx_status status = tx_impute_run(q->method, q->config, s->set->model,
@@ -269,7 +252,7 @@ static tx_status impute(const tx_stored *s, request *q)
     tx_progress_free(q->progress);
     q->progress = NULL;
     tx_stop_watch(false);
-    TX_TRY((png ? write_png : write_h5)(s, q));
+    TX_TRY((q->png ? write_png : write_h5)(s, q));
     print_found(s, q);
     return TX_OK;
 }

@@ -86,33 +86,27 @@ static tx_status write_png(const char *path, const tx_stored *s, size_t n, int s
     return status;
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), k = strlen(end);
-    return n > k && strcmp(s + n - k, end) == 0;
-}
-
-static tx_status draw(const tx_stored *s, int n, int seed, bool mean, const char *path)
+static tx_status draw(const tx_stored *s, int n, int seed, bool mean, const char *path, bool png)
 {
     const tx_model_ops *ops = s->set->model->ops;
     if (!ops->sample) return tx_fail(TX_EUSAGE, "sample: '%s' cannot be sampled", ops->name);
     if (mean && !ops->sample_mean)
         return tx_fail(TX_EUSAGE, "sample: --mean: samples of '%s' have no other mean than themselves", ops->name);
-    return (ends_with(path, ".png") ? write_png : write_h5)(path, s, (size_t)n, seed, mean);
+    return (png ? write_png : write_h5)(path, s, (size_t)n, seed, mean);
 }
 
 static int run(const tx_args *a)
 {
-    const char *path = tx_args_text(a, "output", NULL);
+    const char *path;
+    bool png;
     int n = 0, seed = -1;
     TX_TRY(tx_args_int(a, "number", 1, MAX_SAMPLES, 100, &n));
     TX_TRY(tx_args_int(a, "seed", 0, INT_MAX, -1, &seed));
-    if (!path || (!ends_with(path, ".png") && !ends_with(path, ".h5")))
-        return tx_fail(TX_EUSAGE, "sample: -o: expected FILE.h5 or FILE.png; found %s", path ? path : "nothing");
+    TX_TRY(tx_samples_output(a, &path, &png));
     tx_threads_set(tx_cores());
     tx_stored *s = NULL;
     TX_TRY(tx_stored_open(&s, a->v[0]));
-    tx_status status = draw(s, n, seed < 0 ? s->info.seed : seed, tx_args_on(a, "mean"), path);
+    tx_status status = draw(s, n, seed < 0 ? s->info.seed : seed, tx_args_on(a, "mean"), path, png);
     tx_stored_close(s);
     return status;
 }

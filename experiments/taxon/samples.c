@@ -7,7 +7,13 @@
 
 enum { GRID_COLUMNS = 10, PICTURE_PIXELS = 56, PLOT_PIXELS = 400 };
 
-static real *in_data_unit(const tx_view *v, size_t n, const real y[])
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), k = strlen(end);
+    return n > k && strcmp(s + n - k, end) == 0;
+}
+
+real *tx_samples_in_data_unit(const tx_view *v, size_t n, const real y[])
 {
     real *x = tx_alloc(n * v->space.dim, sizeof *x);
     if (v->ops->invert)
@@ -15,6 +21,15 @@ static real *in_data_unit(const tx_view *v, size_t n, const real y[])
     else
         memcpy(x, y, n * v->space.dim * sizeof *x);
     return x;
+}
+
+tx_status tx_samples_output(const tx_args *a, const char **path, bool *png)
+{
+    *path = tx_args_text(a, "output", NULL);
+    *png = *path && ends_with(*path, ".png");
+    if (*png || (*path && ends_with(*path, ".h5"))) return TX_OK;
+    return tx_fail(TX_EUSAGE, "%s: -o: expected FILE.h5 or FILE.png; found %s", a->command->name,
+                   *path ? *path : "nothing");
 }
 
 static void range_of(const real x[], size_t len, double *lo, double *hi)
@@ -74,7 +89,7 @@ static tx_status dots(const char *path, const tx_view *v, size_t n, const real x
     size_t rows = v->data->split[TX_VALID].n;
     real *y = tx_alloc(rows * 2, sizeof *y);
     tx_view_range(v, TX_VALID, 0, rows, y, NULL);
-    real *valid = in_data_unit(v, rows, y);
+    real *valid = tx_samples_in_data_unit(v, rows, y);
     double lo, hi;
     range_of(valid, rows * 2, &lo, &hi);
     double margin = hi > lo ? 0.1 * (hi - lo) : 1;
@@ -107,7 +122,7 @@ tx_status tx_samples_imputed_png(const char *path, const tx_view *v, size_t n, s
         for (int twice = 0; twice < 2; twice++) memcpy(row + (size_t)twice * d, x + i * d, d * sizeof *y);
         memcpy(row + 2 * d, sample + i * k * d, k * d * sizeof *y);
     }
-    real *unit = in_data_unit(v, n * columns, y);
+    real *unit = tx_samples_in_data_unit(v, n * columns, y);
     uint8_t *level = levels_of(v, n * columns * d, unit);
     for (size_t i = 0; i < n * d; i++)
         if (missing[i % d]) level[(i / d * columns + 1) * d + i % d] = GREY;
@@ -127,7 +142,7 @@ tx_status tx_samples_png(const char *path, const tx_view *v, size_t n, const rea
                                   path, v->data->name, v->space.dim, tx_plural((long long)v->space.dim))
                         : TX_OK;
     if (n == 0) return TX_OK;
-    real *x = in_data_unit(v, n, y);
+    real *x = tx_samples_in_data_unit(v, n, y);
     tx_status s = pictures ? grid(path, v, n, x) : dots(path, v, n, x);
     free(x);
     return s;

@@ -2,6 +2,11 @@
 #ifndef TX_TAXON_SAMPLES_H
 #define TX_TAXON_SAMPLES_H
 #include "common/data/view.h"
+#include "experiments/taxon/command.h"
+/** Where --output is to go, borrowed: a picture, or FILE.h5. TX_EUSAGE. */
+tx_status tx_samples_output(const tx_args *a, const char **path, bool *png);
+/** Rows y[n,dim] of the view's space in the data's unit; free(). */
+real *tx_samples_in_data_unit(const tx_view *v, size_t n, const real y[]);
 /** A PNG of the samples y[n,dim] of the view's space: a grid of pictures, or dots for data of two dimensions. Data of
  *  neither kind are TX_EDATA when `required`, else nothing is written. */
 tx_status tx_samples_png(const char *path, const tx_view *v, size_t n, const real y[], bool required);
