@@ -1,0 +1,31 @@
+# How are the bits of an example spread? Rscript bits.R RESULTS_FOLDER OUT_FIGURE.pdf|.svg|.png
+# Histograms of bits per dimension over the test examples, first seed, of all models with an exact likelihood: compare.h5 by rhdf5, which
+# turns the order of axes about. An exact density of dequantised levels bounds the code length of each example from above, as the axis then says.
+suppressMessages(library(rhdf5))
+args <- commandArgs(trailingOnly = TRUE)
+file <- file.path(args[1], "compare.h5")
+listed <- h5ls(file)
+groups <- sub("^/", "", listed$group[listed$name == "bits_kind" & grepl("^/[^/]*/test$", listed$group)])
+groups <- Filter(function(g) any(h5read(file, paste0(g, "/bits_kind")) != "none"), groups)
+device <- switch(tools::file_ext(args[2]), svg = svg, pdf = pdf, function(...) png(..., units = "in", res = 100, type = "cairo"))
+device(args[2], width = 6 * length(groups), height = 4.5)
+par(mfrow = c(1, length(groups)), cex.main = 1)
+for (g in groups) {
+  get <- function(name) h5read(file, paste0(g, "/", name))
+  e <- which(get("estimator") == "exact")
+  models <- which(get("kind")[e, ] == "exact" & get("chosen") == 1)
+  run <- Sys.glob(file.path(args[1], dirname(g), "*", "seed-*", "result.h5"))[1]
+  nats_a_bit <- length(h5read(run, "data/test/dim")) * log(2) # of one dimension
+  ll <- get("log_likelihood")[, 1, e, models, drop = FALSE][, 1, 1, ]
+  bits <- sapply(seq_along(models), function(m) {
+    get("summary/bits_per_dim")[1, e, models[m]] + (get("summary/mean")[1, e, models[m]] - ll[, m]) / nats_a_bit
+  })
+  end <- quantile(bits, 0.998) # a few examples would make one bin of all others
+  breaks <- pretty(c(min(bits), end), 60)
+  counts <- apply(bits, 2, function(b) hist(b[b <= max(breaks)], breaks, plot = FALSE)$counts)
+  bound <- if (get("bits_kind")[e, models[1]] == "exact") "" else ", at most"
+  matplot(head(breaks, -1), counts, type = "s", lty = 1, col = seq_along(models), main = paste0(dirname(g), ": ", sum(bits > max(breaks)), " of ", length(bits), " lie to the right"),
+          xlab = paste0("bits per dimension", bound), ylab = "test examples")
+  legend("topright", get("model")[models], col = seq_along(models), lty = 1, bty = "n")
+}
+invisible(dev.off())
