@@ -4,6 +4,7 @@
 Two fifths die inside the writing of a checkpoint (a half-done write, before a sync, before a rename), the others at times drawn
 uniformly over a run. Whatever was there is whole, at most one interval between checkpoints is lost, and the same command ends
 with the bytes of a run that was never killed and leaves nothing else."""
+import functools
 import os
 import pathlib
 import random
@@ -19,20 +20,25 @@ import taxon as tx
 
 EPOCHS = 8
 CONFIG = """seeds: [3]
-datasets: [{name: bars, n_train: 75, n_valid: 20, n_test: 20}]
-train: {epochs: %d, batch: 8}
-models: [{model: vae, latent: 2, hidden: [6]}]
-evaluate: {estimators: [elbo], n_sample: 4}
-""" % EPOCHS
+datasets: [{data}]
+train: {{epochs: {epochs}, batch: 8}}
+models: [{{model: {model}, {options}}}]
+evaluate: {{estimators: [exact, elbo], n_sample: 4}}
+"""
+# Of a checkpoint's parts each is somebody's: two players, chains, running statistics, many masks.
+MODELS = ("vae", "rbm", "realnvp", "sgan", "dbm", "gsn", "pixelcnn", "made")
 CLOCK = {"TAXON_CLOCK": "4"}  # ten batches of three looks are two minutes: a checkpoint after each epoch
 CALLS = (("write", EPOCHS), ("fsync", EPOCHS), ("rename", 2 * EPOCHS - 1))
 
 
 class Killer:
-    def __init__(self, taxon, shim, base, failures):
+    def __init__(self, taxon, shim, base, model, failures):
+        kind, options = tx.MODELS[model]
         self.taxon, self.shim, self.base, self.failures = taxon, shim, base, failures
-        self.folder = base / "out" / "bars-raw" / "vae" / "seed-3"
-        (base / "config.yaml").write_text(CONFIG)
+        self.data = {"binary": "bars-raw", "real": "ring-raw"}[kind]
+        self.folder = base / "out" / self.data / model / "seed-3"
+        base.mkdir()
+        (base / "config.yaml").write_text(CONFIG.format(data=tx.SMALL[kind], epochs=EPOCHS, model=model, options=options))
         self.command = [taxon, "run", str(base / "config.yaml"), "--out", str(base / "out"), "--reproducible", "--jobs", "1",
                         "--threads", "1", "--progress", "none"]
         start = time.monotonic()
@@ -94,22 +100,23 @@ class Killer:
         log = self.folder / "log.txt"  # only with words: that it went on from the checkpoint before the last
         if log.exists() and "goes on from here" in log.read_text():
             log.unlink()
-        left = tx.leftovers(self.folder) + tx.leftovers(self.base / "out", ("bars-raw", "compare.h5", "compare.csv"))
+        left = tx.leftovers(self.folder) + tx.leftovers(self.base / "out", (self.data, "compare.h5", "compare.csv"))
         self.failures.check(not left, f"{what}: {left} is left")
 
 
-def kills(taxon, shim, count, failures, shares=5):
+def kills(taxon, shim, count, failures, shares=5, models=("vae",)):
     draw = random.Random(2385)
     with tempfile.TemporaryDirectory(prefix="taxon kill ") as base, tempfile.TemporaryDirectory(prefix="taxon-") as shims:
-        k = Killer(taxon, shutil.copy(shim, shims), pathlib.Path(base), failures)
+        killers = [Killer(taxon, shutil.copy(shim, shims), pathlib.Path(base) / model, model, failures) for model in models]
         inside = 0
         for i in range(count):
+            k = killers[i // shares % len(killers)]
             in_write = i % shares < 2
             inside += in_write
             k.once(k.in_write if in_write else k.at_time, draw)
-        print(f"{count} kills, {inside} in the writing of a checkpoint; {k.saved} went on from a checkpoint, "
-              f"at most {k.lost} epochs lost", flush=True)
+        print(f"{count} kills, {inside} in the writing of a checkpoint; {sum(k.saved for k in killers)} went on from a checkpoint, "
+              f"at most {max(k.lost for k in killers)} epochs lost", flush=True)
 
 
 if __name__ == "__main__":
-    tx.with_shim(kills, __doc__.splitlines()[0], 200)
+    tx.with_shim(functools.partial(kills, models=MODELS), __doc__.splitlines()[0], 200)

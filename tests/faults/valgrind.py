@@ -18,7 +18,8 @@ from taxon import h5py
 
 PLAIN = {"OPENBLAS_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "Haswell", "GOMP_SPINCOUNT": "0", "TAXON_ISA": "x86-64-v3"}
 ESTIMATORS = ("[exact, elbo, {estimator: iwae, n_importance: 3}, {estimator: parzen, n_sample: 5, n_valid: 4}, "
-              "{estimator: ais, n_step: 2, n_chain: 2}, {estimator: ensemble, n_ordering: 2}]")
+              "{estimator: ais, n_step: 2, n_chain: 2}, {estimator: ensemble, n_ordering: 2}, "
+              "{estimator: ais_log_z, n_step: 20, n_chain: 4}, self_normalised, enumerated]")
 
 
 def config(model):
