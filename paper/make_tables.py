@@ -324,17 +324,18 @@ def published(tables, numbers, out):
             numbers.put(f"published.{key}.theirs", f"${r['published']}$")
             numbers.put(f"published.{key}.difference", f"${difference:+.{min(digits, 2)}f}$")
             source = re.sub(r" \(.*|, (README|plotting script|appendix) of .*", "", r["source"])
-            while len(source) > 50 and ", " in source:
+            while len(source) > 45 and ", " in source:
                 source = source.rpartition(", ")[0]
             if place != (r["data"], r["view"]):
                 place = r["data"], r["view"]
-                cells += [[r"\addlinespace[2pt]" * bool(cells) + rf"\multicolumn{{8}}{{@{{}}l}}{{\emph{{{plain(', '.join(place))}}}}}"]]
-            cells.append([code(r["model"]), plain(r["estimator"]), r["n"], ours, theirs, f"${difference:+.2f}$", plain(source), r["epochs"]])
+                cells += [[r"\addlinespace[2pt]" * bool(cells) + rf"\multicolumn{{9}}{{@{{}}l}}{{\emph{{{plain(', '.join(place))}}}}}"]]
+            noise = re.search(r"Monte Carlo error ([\d.]+)", r["remark"])
+            cells.append([code(r["model"]), plain(r["estimator"]), r["n"], ours, noise[1] if noise else "", theirs, f"${difference:+.2f}$", plain(source), r["epochs"]])
     with_value = [r for r in rows if r["published"]]
     numbers.put("published.n", str(len(with_value)))
     numbers.put("published.n_memory", str(sum("unverified" in r["seen"] for r in with_value)))
     numbers.put("published.n_within", str(sum(abs(value_of(r["value"]) - value_of(r["published"])) <= 1 for r in with_value)))
-    tabular(out / "published.tex", "llrllrlr", ["model", "by", "$n$", "ours, nat", "published", "difference", "source", "epochs"], cells)
+    tabular(out / "published.tex", "llrlrlrlr", ["model", "by", "$n$", "ours, nat", "MC", "published", "difference", "source", "epochs"], cells)
 
 
 def truth(tables, numbers, out):

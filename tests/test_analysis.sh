@@ -93,6 +93,20 @@ for script in likelihoods curves paired; do
     judge "$script.py draws the numbers of the comparison" /usr/bin/python3 drawn.py "$analysis/$script.py"
 done
 
+cat >implicit.yaml <<'YAML'
+experiment: implicit
+seeds: [0]
+datasets: [{name: grid, n_train: 100, n_valid: 20, n_test: 20}]
+models: [{model: gan, latent: 2, generator_hidden: [10], discriminator_hidden: [10]}]
+train: {epochs: 1, batch: 50}
+evaluate: {estimators: [exact], n_sample: 10}
+YAML
+judge "a comparison without likelihoods" "$taxon" run implicit.yaml --out implicit --progress none
+says_why() { ! /usr/bin/python3 "$analysis/$script.py" implicit none 2>why.txt && grep -q '^implicit.*: no ' why.txt && [ ! -e none ]; }
+for script in likelihoods curves paired to_arviz; do
+    judge "$script.py says why it draws nothing" says_why
+done
+
 arviz_layout() {
     /usr/bin/python3 "$analysis/to_arviz.py" "a comparison" arviz && /usr/bin/python3 - <<'P'
 import csv, glob, xarray as xr

@@ -91,7 +91,7 @@ def typed_digits(text):
     """What is left of the body when numbers by key, citations, files, lengths, display formulas and years are taken out."""
     body = re.sub(r"(?<!\\)%.*", "", text).partition(r"\begin{document}")[2]
     body = re.sub(r"\\begin\{equation\}.*?\\end\{equation\}", "", body, flags=re.S)
-    body = re.sub(r"\\(?:N|cite|input|ref|label|model|setlength\{\\\w+\}|bibliography\w*)\{[^}]*\}", "", body)
+    body = re.sub(r"\\(?:N|cite|tablefile|ref|label|model|setlength\{\\\w+\}|bibliography\w*)\{[^}]*\}", "", body)
     body = re.sub(r"\\includegraphics(?:\[[^\]]*\])?\{[^}]*\}|\\\\\[[^\]]*\]", "", body)
     body = re.sub(r"\$([^$]*)\$", lambda m: " ".join(d for d in re.findall(r"\d+(?:\.\d+)?", m[1]) if d not in "012"), body)
     body = re.sub(r"\b(?:19|20)\d\d\b", "", body)
@@ -109,7 +109,7 @@ with tempfile.TemporaryDirectory(prefix="taxon paper ") as folder:
     judge("numbers are asked for", [] if len(set(used)) > 60 else [len(set(used))])
     sentence = "The model has $-238.6$ nats."
     judge("a typed number would be seen", [] if typed_digits(r"\begin{document} " + sentence) and typed_digits(r"\begin{document} over 31 models") else [sentence])
-    needed = re.findall(r"\\input\{(\w+)\}", main_tex) + [f + ".pdf" for f in re.findall(r"\\includegraphics(?:\[[^\]]*\])?\{(\w+)\}", main_tex)]
+    needed = re.findall(r"\\(?:input|tablefile)\{(\w+)\}", main_tex) + [f + ".pdf" for f in re.findall(r"\\includegraphics(?:\[[^\]]*\])?\{(\w+)\}", main_tex)]
     made = {p.name for p in out.iterdir()} | {p.stem + ".pdf" for p in (tables / "theory").glob("*.svg")}
     judge("every table and figure is there", (f for f in needed if (f if "." in f else f + ".tex") not in made))
 

@@ -6,6 +6,7 @@ function fields = split_csv(line)  % texts may be quoted, for they have commas
   fields = cellfun(@(t) strrep(regexprep(t{1}, '^"|"$', ''), '""', '"'), regexp(line, '("(?:[^"]|"")*"|[^,]*)(?:,|$)', 'tokens'), 'UniformOutput', false);
 end
 args = argv();
+if numel(args) < 2, error('usage: octave cost.m RESULTS_FOLDER OUT_FIGURE.svg'); end
 lines = strsplit(strtrim(fileread(fullfile(args{end - 1}, 'compare.csv'))), "\n");
 head = split_csv(lines{1});
 rows = cellfun(@(l) split_csv(l)(1:numel(head)), lines(2:end), 'UniformOutput', false);
@@ -17,6 +18,7 @@ first = str2double(column('seed')) == min(str2double(column('seed'))) & is('chos
 ll = first & is('quantity', 'mean_log_likelihood') & is('split', 'test') & is('evaluated_model', 'model');
 place = strcat(column('dataset'), {', '}, column('view'), {', '}, column('measure'), {' measure'});
 places = unique(place(ll), 'stable');
+if isempty(places), error('%s: no likelihood of a model itself', args{end - 1}); end
 warning('off', 'Octave:gnuplot-graphics');  % without a screen gnuplot draws
 figure('visible', 'off', 'position', [0, 0, 600 * numel(places), 450]);
 signs = struct('exact', '=', 'lower_bound', '>=', 'upper_bound', '<=', 'estimate', '~');

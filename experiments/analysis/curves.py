@@ -10,6 +10,8 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 folder, figure = sys.argv[1:]
 panels = {}
 for path in sorted(glob.glob(f"{glob.escape(folder)}/*/*/seed-*/result.h5")):
@@ -18,6 +20,8 @@ for path in sorted(glob.glob(f"{glob.escape(folder)}/*/*/seed-*/result.h5")):
         if a["score"] != "none" and a["epochs"] > 0 and "train/valid_log_likelihood" in f:
             curve = f["train/step"][()], f["train/valid_log_likelihood"][()], a["best_epoch"]
             panels.setdefault((a["dataset"], a["view"], a["measure"]), []).append((a["label"], a["score"], *curve))
+if not panels:
+    sys.exit(f"{folder}: no finished run whose epochs have a validation score")
 fig, axes = plt.subplots(1, len(panels), figsize=(6 * len(panels), 4.5), squeeze=False)
 for ax, ((dataset, view, measure), runs) in zip(axes[0], panels.items()):
     labels = list(dict.fromkeys(label for label, *_ in runs))

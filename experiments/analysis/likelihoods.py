@@ -12,6 +12,8 @@ import pandas as pd
 MARK = {"exact": ("o", "full", "exact"), "lower_bound": (9, "full", "at least"), "upper_bound": (8, "full", "at most"),
         "estimate": ("o", "none", "estimate")}
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 folder, figure = sys.argv[1:]
 d = pd.read_csv(f"{folder}/compare.csv", keep_default_na=False, na_values={"value": [""], "error": [""]})
 d["by"] = d.label + ", " + d.name + (d.evaluated_model != "model").map({True: "*", False: ""})
@@ -20,6 +22,8 @@ seeds = d.groupby(["dataset", "view", "measure", "by", "kind"], sort=False).agg(
     mean=("value", "mean"), over_seeds=("value", "sem"), over_examples=("error", "mean")).reset_index()
 seeds["error"] = seeds.over_seeds.fillna(seeds.over_examples)  # of one seed
 panels = list(seeds.groupby(["dataset", "view", "measure"], sort=False))
+if not panels:
+    sys.exit(f"{folder}/compare.csv: no likelihood of the test split")
 fig, axes = plt.subplots(1, len(panels), figsize=(5.5 * len(panels), 1.5 + 0.28 * max(len(p) for _, p in panels)), squeeze=False)
 for ax, ((dataset, view, measure), p) in zip(axes[0], panels):
     p = p.sort_values(["kind", "mean"], key=lambda c: c.map(list(MARK).index) if c.name == "kind" else -c)

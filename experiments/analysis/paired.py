@@ -13,10 +13,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 folder, figure = sys.argv[1:]
 pairs = []
 with h5py.File(f"{folder}/compare.h5") as f:
-    tests = [group for group in f if "test" in f[group] and "exact" in f[group]["test/estimator"].asstr()[()] and "log_likelihood" in f[group]["test"]]
+    tests = [group for group in f if f"{group}/test/log_likelihood" in f and "exact" in f[group]["test/estimator"].asstr()[()]]
 for group in tests:
     with xr.open_dataset(f"{folder}/compare.h5", group=f"{group}/test", engine="h5netcdf") as c:
         ll = c.log_likelihood.sel(estimator="exact").where((c.kind.sel(estimator="exact") == "exact") & (c.chosen == 1))
@@ -25,6 +27,8 @@ for group in tests:
             best = means.sortby(means, ascending=False).model.values[:2]
             both = ll.sel(model=best).dropna("seed").mean("seed").values
             pairs.append((group, *best, *both))
+if not pairs:
+    sys.exit(f"{folder}/compare.h5: no two models with exact likelihoods of the same examples")
 fig, axes = plt.subplots(1, len(pairs), figsize=(5.5 * len(pairs), 5.5), squeeze=False)
 for ax, (group, a, b, of_a, of_b) in zip(axes[0], pairs):
     difference = of_a - of_b

@@ -12,9 +12,13 @@ import sys
 import h5py
 import xarray as xr
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 folder, out = sys.argv[1], pathlib.Path(sys.argv[2])
 with h5py.File(f"{folder}/compare.h5") as f:
-    tests = [group for group in f if "test" in f[group] and "exact" in f[group]["test/estimator"].asstr()[()] and "log_likelihood" in f[group]["test"]]
+    tests = [group for group in f if f"{group}/test/log_likelihood" in f and "exact" in f[group]["test/estimator"].asstr()[()]]
+if not tests:
+    sys.exit(f"{folder}/compare.h5: no exact likelihood of test examples")
 for group in tests:
     with xr.open_dataset(f"{folder}/compare.h5", group=f"{group}/test", engine="h5netcdf") as c:
         c = c.sel(estimator="exact").isel(seed=[0])
