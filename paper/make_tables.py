@@ -282,7 +282,7 @@ def quality(tables, rows, numbers, out):
             numbers.put(f"quality.{view}.{metric}.tau", f"${kendall([(exact[m], -of[m] if low else of[m]) for m in exact]):+.2f}$")
             numbers.put(f"quality.{view}.{metric}.n_exact", str(len(exact)))
             order = sorted(exact, key=exact.get, reverse=True)
-            numbers.put(f"quality.{view}.{metric}.first_rank", str(order.index(best) + 1) if best in order else "without one")
+            numbers.put(f"quality.{view}.{metric}.first_rank", str(order.index(best) + 1) if best in order else "none")
 
 
 # Modes, published values, known densities, speed, the tutorial's claims.
