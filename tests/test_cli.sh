@@ -179,6 +179,8 @@ for run in ring-raw/gan bars-raw/vae bars-raw/made-hidden=8 mixture_1d-raw/vae; 
 done
 check "first shard" 0 -- run tiny.yaml --out shards --reproducible --shard 1/2
 gone "first shard" shards/ring-raw/vae/seed-0
+holds "first shard" "Shard 1/2 has ended. 5 runs of other shards have no result yet"
+gone "the first shard to end collects nothing" shards/compare.csv
 check "second shard" 0 -- run tiny.yaml --out shards --reproducible --shard 2/2
 same "shards make the whole" shards/compare.csv quiet/compare.csv
 check "fresh" 0 "11 runs to do" -- run tiny.yaml --out shards --fresh train.epochs=1 --progress plain

@@ -306,8 +306,10 @@ static tx_run_info made_up(const char *label, const char *group, int seed, tx_ki
     tx_copy_text(r.view, sizeof r.view, "binarised");
     tx_copy_text(r.measure, sizeof r.measure, "counting");
     tx_copy_text(r.status, sizeof r.status, "complete");
-    tx_numbers_add(&r.cost, "n_parameter", "1", 1238784, "parameters");
-    tx_numbers_add(&r.metrics, "coin_flip_entropy_test", "nat", 189.9, "entropy");
+    tx_numbers cost = {0}, metrics = {0};
+    tx_numbers_add(&cost, "n_parameter", "1", 1238784, "parameters");
+    tx_numbers_add(&metrics, "coin_flip_entropy_test", "nat", 189.9, "entropy");
+    r.cost = tx_numbers_copy(&cost), r.metrics = tx_numbers_copy(&metrics);
     if (isnan(mean)) return r;
     r.n_estimate = 1;
     r.estimate = tx_alloc(1, sizeof *r.estimate);
@@ -454,7 +456,7 @@ static void test_choice_among_variants(void)
     tx_h5 *f;
     snprintf(h5, sizeof h5, "%s/choice.h5", tx_test_folder());
     snprintf(csv, sizeof csv, "%s/choice.csv", tx_test_folder());
-    CHECK_OK(tx_compare_write(h5, csv, N + 1, run));
+    CHECK_OK(tx_compare_write(h5, csv, N + 1, run, NULL));
     CHECK_OK(tx_h5_open(&f, h5, "taxon-compare"));
     uint8_t *chosen = tx_h5_get(f, "/digits_1-binarised/test/chosen", TX_H5_U8, NULL);
     CHECK_TRUE(chosen && memcmp(chosen, "\0\1\0\0\1\0\0\1", 8) == 0);

@@ -406,12 +406,12 @@ static void test_round_trip(void)
         CHECK_NEAR(b->seconds, 1.385, 0);
         CHECK_NEAR(b->model_evaluations, 3500, 0);
     }
-    CHECK_NEAR(tx_numbers_get(&r.metrics, "mmd"), 0.0385, 0);
-    CHECK_NEAR(r.metrics.m[0].error, 0.0021, 0);
-    CHECK_TEXT(r.metrics.m[0].long_name, "maximum mean discrepancy");
-    CHECK_NEAR(tx_numbers_get(&r.cost, "n_parameter"), HIDDEN * DIM + HIDDEN + 1, 0);
-    CHECK_NEAR(tx_numbers_get(&r.timing, "training"), 15.5, 0);
-    CHECK_TRUE(isnan(tx_numbers_get(&r.timing, "absent")));
+    CHECK_NEAR(tx_numbers_get(r.metrics, "mmd"), 0.0385, 0);
+    CHECK_NEAR(r.metrics->m[0].error, 0.0021, 0);
+    CHECK_TEXT(r.metrics->m[0].long_name, "maximum mean discrepancy");
+    CHECK_NEAR(tx_numbers_get(r.cost, "n_parameter"), HIDDEN * DIM + HIDDEN + 1, 0);
+    CHECK_NEAR(tx_numbers_get(r.timing, "training"), 15.5, 0);
+    CHECK_TRUE(isnan(tx_numbers_get(r.timing, "absent")));
     tx_run_info_free(&r);
 
     CHECK_OK(tx_run_read(path_of("run/result.h5"), false, &r));
@@ -1209,9 +1209,9 @@ static void write_compare(const char *folder)
     }
     snprintf(path, sizeof path, "%s/compare.h5", folder);
     snprintf(csv, sizeof csv, "%s/compare.csv", folder);
-    CHECK_OK(tx_compare_write(path, csv, RUNS, run));
+    CHECK_OK(tx_compare_write(path, csv, RUNS, run, NULL));
     run[1].view_sha256[0] ^= 1;
-    CHECK_INT(tx_compare_write(path, csv, RUNS, run), TX_EDATA);
+    CHECK_INT(tx_compare_write(path, csv, RUNS, run, NULL), TX_EDATA);
     for (int i = 0; i < RUNS; i++) tx_run_info_free(&run[i]);
 }
 
@@ -1346,7 +1346,7 @@ static void test_compare_names(void)
         tx_estimate_free(&e[0]), tx_estimate_free(&e[1]);
         run_free(&s);
     }
-    CHECK_OK(tx_compare_write(path_of("named.h5"), path_of("named.csv"), 2, run));
+    CHECK_OK(tx_compare_write(path_of("named.h5"), path_of("named.csv"), 2, run, NULL));
     tx_h5 *f;
     CHECK_OK(tx_h5_open(&f, path_of("named.h5"), "taxon-compare"));
     double *mean = summary_of(f, "mean", TX_H5_F64), *difference = summary_of(f, "difference", TX_H5_F64);
@@ -1375,7 +1375,7 @@ static void test_compare_names(void)
     run[1].seed = 2;
     for (int same = 0; same < 2; same++) {
         tx_copy_text(run[1].estimate[2].estimator, TX_NAME_MAX, same ? "iwae" : "elbo");
-        CHECK_OK(tx_compare_write(path_of("named.h5"), path_of("named.csv"), 2, run));
+        CHECK_OK(tx_compare_write(path_of("named.h5"), path_of("named.csv"), 2, run, NULL));
         CHECK_OK(tx_h5_open(&f, path_of("named.h5"), "taxon-compare"));
         double *over_seeds = summary_of(f, "seed_mean", TX_H5_F64);
         double first = run[0].estimate[2].mean, second = run[1].estimate[2].mean;
@@ -1391,7 +1391,7 @@ static void test_compare_names(void)
         CHECK_INT(run[i].n_estimate, 4);
         run[i].n_estimate = 1;
     }
-    CHECK_OK(tx_compare_write(path_of("named.h5"), path_of("named.csv"), 2, run));
+    CHECK_OK(tx_compare_write(path_of("named.h5"), path_of("named.csv"), 2, run, NULL));
     CHECK_OK(tx_h5_open(&f, path_of("named.h5"), "taxon-compare"));
     CHECK_TRUE(tx_h5_has(f, "/small-logit/test/summary/model") && tx_h5_has(f, "/small-logit/simulated/summary/mean"));
     CHECK_OK(tx_h5_close(f));

@@ -1,10 +1,11 @@
 #include "common/base/numbers.h"
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 int tx_numbers_find(const tx_numbers *t, const char *name)
 {
-    for (int i = 0; i < t->n; i++)
+    for (int i = 0; t && i < t->n; i++)
         if (strcmp(t->m[i].name, name) == 0) return i;
     return -1;
 }
@@ -34,3 +35,14 @@ double tx_numbers_get(const tx_numbers *t, const char *name)
     int i = tx_numbers_find(t, name);
     return i < 0 ? NAN : t->m[i].value;
 }
+
+static size_t bytes_of(int n) { return offsetof(tx_numbers, m) + (size_t)n * sizeof(((tx_numbers *)0)->m[0]); }
+
+tx_numbers *tx_numbers_room(int n)
+{
+    tx_numbers *t = tx_alloc(bytes_of(n), 1);
+    t->n = n;
+    return t;
+}
+
+tx_numbers *tx_numbers_copy(const tx_numbers *t) { return memcpy(tx_numbers_room(t->n), t, bytes_of(t->n)); }

@@ -13,6 +13,9 @@ typedef struct tx_numbers {
 } tx_numbers;
 void   tx_numbers_add(tx_numbers *t, const char *name, const char *unit, double value, const char *long_name);
 void   tx_numbers_add_error(tx_numbers *t, const char *name, const char *unit, double value, double error, const char *long_name);
-int    tx_numbers_find(const tx_numbers *t, const char *name); /**< -1 if absent */
+int    tx_numbers_find(const tx_numbers *t, const char *name); /**< -1 if absent; t may be NULL */
 double tx_numbers_get(const tx_numbers *t, const char *name);  /**< NAN if absent */
+/** Where many are kept: n numbers, and no room for more; free() it. */
+tx_numbers *tx_numbers_room(int n);
+tx_numbers *tx_numbers_copy(const tx_numbers *t);              /**< in such room */
 #endif

@@ -94,9 +94,9 @@ static void put_run(csv *c)
         const tx_estimate *e = &r->estimate[i];
         if (tx_run_estimate(r, e->split, e->name) == e) put_estimate(c, e);
     }
-    const tx_numbers *const part[] = {&r->metrics, &r->cost, &r->timing};
+    const tx_numbers *const part[] = {r->metrics, r->cost, r->timing};
     for (size_t k = 0; k < TX_LEN(part); k++)
-        for (int i = 0; i < part[k]->n; i++)
+        for (int i = 0; part[k] && i < part[k]->n; i++)
             put_row(c, NULL, part[k]->m[i].name, part[k]->m[i].value, part[k]->m[i].error, part[k]->m[i].unit);
 }
 

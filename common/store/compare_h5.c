@@ -8,6 +8,7 @@
 #include "common/store/compare_table.h"
 #include "common/store/paired.h"
 #include "common/store/parts.h"
+#include "common/store/values.h"
 
 enum { PATH = 4 * TX_NAME_MAX };
 static const double array_limit = 1e9; /* bytes of per-example values in the whole file */
@@ -16,10 +17,17 @@ static const double array_limit = 1e9; /* bytes of per-example values in the who
 typedef struct table {
     tx_h5 *file;
     const tx_block *block;
+    tx_values *values;
+    tx_run_cache *cache; /* NULL: nothing is known of earlier comparisons */
     tx_split split;
     size_t n_model, n_estimator, n_seed, n_example;
     const char **estimator;   /* [n_estimator] names of estimates */
     const tx_estimate **cell; /* [n_model,n_estimator,n_seed]; NULL where missing */
+    tx_moments *seeds;        /* [n_model,n_estimator]: means of the complete runs */
+    struct paired {
+        int best; /* model, -1: none */
+        tx_difference difference;
+    } * paired; /* [n_model,n_estimator]: against the best model; NULL in `simulated` */
 } table;
 
 static const tx_estimate *first_cell(const table *t, size_t m, size_t e)
@@ -27,6 +35,17 @@ static const tx_estimate *first_cell(const table *t, size_t m, size_t e)
     for (size_t s = 0; s < t->n_seed; s++)
         if (t->cell[(m * t->n_estimator + e) * t->n_seed + s]) return t->cell[(m * t->n_estimator + e) * t->n_seed + s];
     return NULL;
+}
+
+/** Means of the complete runs. */
+static tx_moments seeds_of(const table *t, size_t m, size_t e)
+{
+    tx_moments o = {0};
+    for (size_t s = 0; s < t->n_seed; s++) {
+        const tx_estimate *c = t->cell[(m * t->n_estimator + e) * t->n_seed + s];
+        if (c && tx_run_complete(t->block->at[m * t->n_seed + s])) tx_moments_add(&o, c->mean);
+    }
+    return o;
 }
 
 static void table_new(table *t, tx_h5 *f, const tx_block *b, tx_split split)
@@ -49,12 +68,17 @@ static void table_new(table *t, tx_h5 *f, const tx_block *b, tx_split split)
         if (t->cell[c] && !tx_same_method(t->cell[c], first_cell(t, m, e))) t->cell[c] = NULL;
         if (t->cell[c] && t->cell[c]->n > t->n_example) t->n_example = t->cell[c]->n;
     }
+    t->seeds = tx_alloc(t->n_model * t->n_estimator, sizeof *t->seeds);
+    for (size_t i = 0; i < t->n_model * t->n_estimator; i++)
+        t->seeds[i] = seeds_of(t, i / t->n_estimator, i % t->n_estimator);
 }
 
 static void table_free(table *t)
 {
     free(t->estimator);
     free(t->cell);
+    free(t->seeds);
+    free(t->paired);
 }
 
 /** `axes`: a letter for each axis: model, estimator, seed, x = example. Nothing is put where an axis is empty. */
@@ -168,33 +192,43 @@ static void put_labels(const table *t, const char *group)
     free(status);
 }
 
-static void put_examples(const table *t, const char *group)
+static const tx_run_info *run_of(const table *t, size_t cell)
 {
-    size_t n = t->n_example, cells = t->n_model * t->n_estimator * t->n_seed;
-    double *value = tx_alloc(cells * n, sizeof *value);
-    int32_t *example = tx_alloc(n, sizeof *example);
-    for (size_t i = 0; i < n; i++) example[i] = (int32_t)i;
-    for (size_t c = 0; c < cells; c++)
-        for (size_t i = 0; i < n; i++)
-            value[c * n + i] = t->cell[c] && t->cell[c]->log_likelihood && i < t->cell[c]->n
-                                   ? t->cell[c]->log_likelihood[i]
-                                   : NAN;
-    put(t, group, "example", TX_H5_I32, "x", example, "1", "row of the split, from 0");
-    put(t, group, "log_likelihood", TX_H5_F64, "mesx", value, "nat",
-        "log-likelihood of each example in the unit of the data");
-    free(example);
-    free(value);
+    return t->block->at[cell / t->n_seed / t->n_estimator * t->n_seed + cell % t->n_seed];
 }
 
-/** Means of the complete runs. */
-static tx_moments seeds_of(const table *t, size_t m, size_t e)
+/** Values of models [first, first + n): rows of `log_likelihood`. */
+static void fill_examples(void *ctx, size_t first, size_t n, void *to)
 {
-    tx_moments o = {0};
-    for (size_t s = 0; s < t->n_seed; s++) {
-        const tx_estimate *c = t->cell[(m * t->n_estimator + e) * t->n_seed + s];
-        if (c && tx_run_complete(t->block->at[m * t->n_seed + s])) tx_moments_add(&o, c->mean);
+    const table *t = ctx;
+    double *value = to;
+    size_t row = t->n_estimator * t->n_seed;
+    for (size_t c = first * row; c < (first + n) * row; c++, value += t->n_example) {
+        for (size_t i = 0; i < t->n_example; i++) value[i] = NAN;
+        if (!t->cell[c] || !tx_values_has(run_of(t, c), t->cell[c]) || t->file->status != TX_OK) continue;
+        t->file->status = tx_values_get(t->values, run_of(t, c), t->cell[c], value);
     }
-    return o;
+}
+
+static void put_examples(table *t, const char *group)
+{
+    size_t n = t->n_example;
+    int32_t *example = tx_alloc(n, sizeof *example);
+    for (size_t i = 0; i < n; i++) example[i] = (int32_t)i;
+    put(t, group, "example", TX_H5_I32, "x", example, "1", "row of the split, from 0");
+    free(example);
+    tx_h5_put(t->file,
+              &(tx_h5_array){
+                  .group = group,
+                  .name = "log_likelihood",
+                  .type = TX_H5_F64,
+                  .rank = 4,
+                  .dim = {{"model", t->n_model}, {"estimator", t->n_estimator}, {"seed", t->n_seed}, {"example", n}},
+                  .fill = fill_examples,
+                  .ctx = t,
+                  .unit = "nat",
+                  .long_name = "log-likelihood of each example in the unit of the data",
+                  .by_row = true});
 }
 
 /** The chosen model of the highest mean among those of the same estimator, kind, measure and number of examples; -1
@@ -206,8 +240,7 @@ static int best_of(const table *t, size_t m, size_t e)
     double best_mean = -INFINITY;
     for (size_t k = 0; own && k < t->n_model; k++) {
         const tx_estimate *other = first_cell(t, k, e);
-        tx_moments seeds = seeds_of(t, k, e);
-        double mean = tx_moments_mean(&seeds);
+        double mean = tx_moments_mean(&t->seeds[k * t->n_estimator + e]);
         bool comparable = other && other->kind == own->kind && other->measure == own->measure && other->n == own->n;
         if (!comparable || !t->block->chosen[k]) continue;
         if (mean > best_mean) {
@@ -218,22 +251,68 @@ static int best_of(const table *t, size_t m, size_t e)
     return best;
 }
 
+/** The cell of a run that is complete and tells its examples' values; NULL without. */
+static const tx_estimate *paired_cell(const table *t, size_t m, size_t e, size_t s)
+{
+    size_t c = (m * t->n_estimator + e) * t->n_seed + s;
+    bool counts = t->cell[c] && tx_run_complete(run_of(t, c)) && tx_values_has(run_of(t, c), t->cell[c]);
+    return counts ? t->cell[c] : NULL;
+}
+
+/** Of all that the difference of two models depends on; false where it is not only files. */
+static bool difference_key(const table *t, const size_t model[2], size_t e, char key[TX_SHA256_TEXT])
+{
+    tx_sha256 *sum = tx_sha256_new();
+    bool known = t->cache != NULL;
+    for (size_t i = 0; i < 2 * t->n_seed; i++) {
+        const tx_estimate *c = paired_cell(t, model[i % 2], e, i / 2);
+        const tx_run_source *file = c ? tx_run_source_of(t->block->at[model[i % 2] * t->n_seed + i / 2], c) : NULL;
+        known &= !c || file;
+        tx_sha256_add_text(sum, file ? file->content_sha256 : "");
+        tx_sha256_add_text(sum, file ? tx_split_name(c->split) : "");
+        tx_sha256_add_text(sum, file ? c->name : "");
+    }
+    tx_sha256_end(sum, key);
+    return known;
+}
+
+/** The same with its values, to be freed with free_side. */
+static tx_estimate **load_side(const table *t, size_t m, size_t e)
+{
+    tx_estimate **side = tx_alloc(t->n_seed, sizeof *side);
+    for (size_t s = 0; s < t->n_seed && t->file->status == TX_OK; s++) {
+        const tx_estimate *c = paired_cell(t, m, e, s);
+        if (!c) continue;
+        side[s] = tx_alloc(1, sizeof *side[s]);
+        *side[s] = (tx_estimate){.split = c->split, .n = c->n, .log_likelihood = tx_alloc(c->n, sizeof(double))};
+        t->file->status = tx_values_get(t->values, t->block->at[m * t->n_seed + s], c, side[s]->log_likelihood);
+    }
+    return side;
+}
+
+static void free_side(const table *t, tx_estimate **side)
+{
+    for (size_t s = 0; s < t->n_seed; s++) {
+        if (side[s]) tx_estimate_free(side[s]);
+        free(side[s]);
+    }
+    free(side);
+}
+
 /** Model m minus `best` over the seeds that both completed. */
 static tx_difference difference_of(const table *t, size_t m, size_t best, size_t e)
 {
-    const tx_estimate **side[2];
-    const size_t model[2] = {m, best};
-    for (int k = 0; k < 2; k++) {
-        side[k] = tx_alloc(t->n_seed, sizeof *side[k]);
-        for (size_t s = 0; s < t->n_seed; s++) {
-            const tx_estimate *c = t->cell[(model[k] * t->n_estimator + e) * t->n_seed + s];
-            bool counts = c && c->log_likelihood && tx_run_complete(t->block->at[model[k] * t->n_seed + s]);
-            side[k][s] = counts ? c : NULL;
-        }
-    }
-    tx_difference d = tx_paired_difference((int)t->n_seed, side[0], side[1]);
-    free(side[0]);
-    free(side[1]);
+    char key[TX_SHA256_TEXT];
+    bool keyed = difference_key(t, (size_t[]){m, best}, e, key);
+    const tx_difference *known = keyed ? tx_run_cache_difference(t->cache, key) : NULL;
+    if (known) return *known;
+    tx_estimate **a = load_side(t, m, e), **b = load_side(t, best, e);
+    tx_difference d = {0};
+    if (t->file->status == TX_OK)
+        d = tx_paired_difference((int)t->n_seed, (const tx_estimate *const *)a, (const tx_estimate *const *)b);
+    if (t->file->status == TX_OK && keyed) tx_run_cache_keep(t->cache, key, &d);
+    free_side(t, a);
+    free_side(t, b);
     return d;
 }
 
@@ -243,7 +322,7 @@ static void put_over_seeds(const table *t, const char *group)
     double *mean = tx_alloc(n, sizeof *mean), *error = tx_alloc(n, sizeof *error);
     int32_t *count = tx_alloc(n, sizeof *count);
     for (size_t i = 0; i < n; i++) {
-        tx_moments o = seeds_of(t, i / t->n_estimator, i % t->n_estimator);
+        tx_moments o = t->seeds[i];
         mean[i] = tx_moments_mean(&o), error[i] = tx_moments_error(&o), count[i] = (int32_t)o.n;
     }
     put(t, group, "n_complete", TX_H5_I32, "me", count, "1", "complete runs behind the mean over seeds");
@@ -254,6 +333,21 @@ static void put_over_seeds(const table *t, const char *group)
     free(mean);
 }
 
+/** Of all splits, model by model: the values of one are in memory for as long as they are needed. */
+static void find_differences(int n, table t[])
+{
+    for (int k = 0; k < n; k++)
+        if (t[k].split != TX_SIMULATED) t[k].paired = tx_alloc(t[k].n_model * t[k].n_estimator, sizeof *t[k].paired);
+    for (size_t m = 0; n > 0 && m < t[0].n_model; m++)
+        for (int k = 0; k < n; k++)
+            for (size_t e = 0; t[k].paired && e < t[k].n_estimator; e++) {
+                struct paired *p = &t[k].paired[m * t[k].n_estimator + e];
+                p->best = best_of(&t[k], m, e);
+                p->difference = p->best < 0 ? (tx_difference){0, 0, NAN, NAN, NAN}
+                                            : difference_of(&t[k], m, (size_t)p->best, e);
+            }
+}
+
 static void put_differences(const table *t, const char *group)
 {
     size_t n = t->n_model * t->n_estimator;
@@ -262,9 +356,8 @@ static void put_differences(const table *t, const char *group)
     int32_t *count = tx_alloc(n, sizeof *count);
     const char **to = tx_alloc(n, sizeof *to);
     for (size_t i = 0; i < n; i++) {
-        size_t m = i / t->n_estimator, e = i % t->n_estimator;
-        int best = best_of(t, m, e);
-        tx_difference d = best < 0 ? (tx_difference){0, 0, NAN, NAN, NAN} : difference_of(t, m, (size_t)best, e);
+        int best = t->paired[i].best;
+        tx_difference d = t->paired[i].difference;
         to[i] = best < 0 ? "none" : t->block->label[best];
         difference[i] = d.mean, paired[i] = d.error, between[i] = d.seed_error, count[i] = d.n_pair;
     }
@@ -309,8 +402,8 @@ static void put_run_numbers(const table *t, const char *group, const char *prefi
     tx_numbers done = {0};
     for (size_t i = 0; i < n; i++) {
         const tx_run_info *r = t->block->at[i];
-        const tx_numbers *own = r ? (const tx_numbers *)((const char *)r + offset) : &done;
-        for (int k = 0; k < own->n && done.n < TX_MAX_NUMBERS; k++) {
+        const tx_numbers *own = r ? *(const tx_numbers *const *)((const char *)r + offset) : NULL;
+        for (int k = 0; own && k < own->n && done.n < TX_MAX_NUMBERS; k++) {
             const char *name = own->m[k].name;
             char full[2 * TX_NAME_MAX];
             bool known = false;
@@ -319,7 +412,8 @@ static void put_run_numbers(const table *t, const char *group, const char *prefi
             tx_numbers_add(&done, name, own->m[k].unit, 0, own->m[k].long_name);
             for (size_t j = 0; j < n; j++) {
                 const tx_run_info *other = t->block->at[j];
-                value[j] = other ? tx_numbers_get((const tx_numbers *)((const char *)other + offset), name) : NAN;
+                value[j] = other ? tx_numbers_get(*(const tx_numbers *const *)((const char *)other + offset), name)
+                                 : NAN;
             }
             snprintf(full, sizeof full, "%s_%s", prefix, name);
             put(t, group, full, TX_H5_F64, "ms", value, own->m[k].unit, own->m[k].long_name);
@@ -384,7 +478,7 @@ static bool has_split(const tx_block *b, tx_split s)
     return !any && s == TX_TEST;
 }
 
-static void put_block(tx_h5 *f, const tx_block *b, bool examples)
+static void put_block(tx_h5 *f, const tx_block *b, bool examples, tx_values *values, tx_run_cache *cache)
 {
     char name[PATH], group[PATH + 16], summary[PATH + 32];
     group_name(f, b->run[0], name);
@@ -394,17 +488,24 @@ static void put_block(tx_h5 *f, const tx_block *b, bool examples)
     tx_h5_set_text(f, name, "measure", b->run[0]->measure);
     tx_h5_set_text(f, name, "dataset_sha256", b->run[0]->dataset_sha256);
     tx_h5_set_text(f, name, "view_sha256", b->run[0]->view_sha256);
+    table all[TX_SIMULATED + 1];
+    int n = 0;
     for (int s = 0; s <= TX_SIMULATED; s++) {
         if (!has_split(b, (tx_split)s)) continue;
-        table t;
-        table_new(&t, f, b, (tx_split)s);
-        snprintf(group, sizeof group, "%s/%s", name, tx_split_name((tx_split)s));
+        table_new(&all[n], f, b, (tx_split)s);
+        all[n].values = values, all[n].cache = cache;
+        n++;
+    }
+    find_differences(n, all);
+    for (int k = 0; k < n; k++) {
+        table *t = &all[k];
+        snprintf(group, sizeof group, "%s/%s", name, tx_split_name(t->split));
         snprintf(summary, sizeof summary, "%s/summary", group);
-        put_labels(&t, group);
+        put_labels(t, group);
         /* Rows that a run drew itself are no other run's: they have no axis in common. */
-        if (examples && t.n_example > 0 && s != TX_SIMULATED) put_examples(&t, group);
-        put_summary(&t, summary);
-        table_free(&t);
+        if (examples && t->n_example > 0 && t->split != TX_SIMULATED) put_examples(t, group);
+        put_summary(t, summary);
+        table_free(t);
     }
 }
 
@@ -422,10 +523,12 @@ static double array_bytes(int n_block, const tx_block block[])
     return bytes;
 }
 
-tx_status tx_compare_h5(const char *path, int n_block, const tx_block block[])
+tx_status tx_compare_h5(const char *path, int n_block, const tx_block block[], tx_run_cache *cache)
 {
     tx_h5 *f = tx_h5_new(path, TX_SCHEMA_COMPARE, false);
     bool examples = array_bytes(n_block, block) <= array_limit;
-    for (int b = 0; b < n_block; b++) put_block(f, &block[b], examples);
+    tx_values *values = tx_values_new();
+    for (int b = 0; b < n_block; b++) put_block(f, &block[b], examples, values, cache);
+    tx_values_free(values);
     return tx_h5_commit(f, NULL);
 }

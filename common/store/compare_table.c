@@ -26,8 +26,15 @@ const tx_run_info **tx_runs_sorted(int n, const tx_run_info run[])
 
 int tx_block_label(const tx_block *b, const tx_run_info *r)
 {
-    for (int i = 0; i < b->n_label; i++)
-        if (strcmp(b->label[i], r->label) == 0) return i;
+    int first = 0, end = b->n_label; /* labels are sorted, as the runs are */
+    while (first < end) {
+        int middle = first + (end - first) / 2, order = strcmp(b->label[middle], r->label);
+        if (order == 0) return middle;
+        if (order < 0)
+            first = middle + 1;
+        else
+            end = middle;
+    }
     return -1;
 }
 
@@ -83,14 +90,15 @@ void tx_block_free(tx_block *b)
     free(b->chosen);
 }
 
-tx_status tx_compare_write(const char *h5_path, const char *csv_path, int n, const tx_run_info run[])
+tx_status tx_compare_write(const char *h5_path, const char *csv_path, int n, const tx_run_info run[],
+                           tx_run_cache *cache)
 {
     const tx_run_info **sorted = tx_runs_sorted(n, run);
     tx_block *block = tx_alloc((size_t)n, sizeof *block);
     int n_block = 0;
     tx_status s = TX_OK;
     for (int i = 0; s == TX_OK && i < n; i += block[n_block++].n) s = tx_block_new(&block[n_block], sorted + i, n - i);
-    if (s == TX_OK) s = tx_compare_h5(h5_path, n_block, block);
+    if (s == TX_OK) s = tx_compare_h5(h5_path, n_block, block, cache);
     if (s == TX_OK) s = tx_compare_csv(csv_path, n_block, block);
     for (int i = 0; i < n_block; i++) tx_block_free(&block[i]);
     free(block);

@@ -1,7 +1,7 @@
 /** What compare.h5 and compare.csv have in common: runs of one data set and view in a table. Private to this folder. */
 #ifndef TX_STORE_COMPARE_TABLE_H
 #define TX_STORE_COMPARE_TABLE_H
-#include "common/store/run_file.h"
+#include "common/store/run_cache.h"
 
 /** Runs of one (data set, view) by label and seed. Borrows from the runs. */
 typedef struct tx_block {
@@ -21,5 +21,5 @@ tx_status tx_block_new(tx_block *b, const tx_run_info **run, int n);
 void tx_block_free(tx_block *b);
 int tx_block_label(const tx_block *b, const tx_run_info *r);
 tx_status tx_compare_csv(const char *path, int n_block, const tx_block block[]);
-tx_status tx_compare_h5(const char *path, int n_block, const tx_block block[]);
+tx_status tx_compare_h5(const char *path, int n_block, const tx_block block[], tx_run_cache *cache);
 #endif

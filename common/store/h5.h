@@ -21,6 +21,7 @@ typedef enum tx_h5_type { TX_H5_F64, TX_H5_F32, TX_H5_U8, TX_H5_I32, TX_H5_TEXT,
 typedef struct tx_h5 {
     hid_t file, text; /**< the file in memory; the string type */
     char *path;
+    unsigned char *image; /**< a file that is read: its bytes, which HDF5 uses in place */
     bool plain; /**< uncompressed, without a content hash */
     tx_status status;
 } tx_h5;
@@ -72,6 +73,8 @@ tx_h5_name *tx_h5_list(tx_h5 *f, const char *group, size_t *n);
 /** An array, or NULL with a failure; free() it. f32 and f64 convert into each other. Not for text.
  * `shape` may be NULL. */
 void *tx_h5_get(tx_h5 *f, const char *path, tx_h5_type type, tx_shape *shape);
+/** Is there such an array? False with a failure. Its values are not read. */
+bool tx_h5_shape(tx_h5 *f, const char *path, tx_h5_type type, tx_shape *shape);
 char *tx_h5_get_string(tx_h5 *f, const char *path); /**< a scalar string; free() it */
 /** Attributes: NULL (no failure), NAN, or 0 with a failure where absent. */
 char *tx_h5_get_text(tx_h5 *f, const char *object, const char *name); /**< free() it */

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <hdf5_hl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,17 +85,11 @@ tx_status tx_h5_open(tx_h5 **out, const char *path, const char *schema)
     TX_TRY(tx_h5_read_image(path, &image, &bytes));
     tx_store_start();
     tx_h5 *f = tx_alloc(1, sizeof *f);
-    *f = (tx_h5){.path = tx_strdup(path), .text = H5Tcopy(H5T_C_S1)};
+    *f = (tx_h5){.path = tx_strdup(path), .text = H5Tcopy(H5T_C_S1), .image = image};
     H5Tset_size(f->text, H5T_VARIABLE);
     H5Tset_cset(f->text, H5T_CSET_UTF8);
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    bool good = H5Pset_fapl_core(access, 1 << 20, 0) >= 0 && H5Pset_file_image(access, image, bytes) >= 0;
-    free(image);
-    char name[TX_H5_MEMORY_NAME];
-    tx_h5_memory_name(f, name);
-    f->file = good ? H5Fopen(name, H5F_ACC_RDONLY, access) : H5I_INVALID_HID;
+    f->file = H5LTopen_file_image(image, bytes, H5LT_FILE_IMAGE_DONT_COPY | H5LT_FILE_IMAGE_DONT_RELEASE);
     if (f->file < 0) tx_h5_fail(f, "/", "open");
-    H5Pclose(access);
     if (schema) check_schema(f, schema);
     if (f->status != TX_OK) return tx_h5_close(f);
     *out = f;
@@ -191,34 +186,48 @@ static bool shape_of(hid_t set, size_t item, tx_shape *shape, size_t *bytes)
 
 static bool is_float(tx_h5_type t) { return t == TX_H5_F64 || t == TX_H5_F32; }
 
-void *tx_h5_get(tx_h5 *f, const char *path, tx_h5_type type, tx_shape *shape)
+/** An array of this type, whose values are stored; below 0 with a failure. */
+static hid_t open_array(tx_h5 *f, const char *path, tx_h5_type type, tx_shape *shape, size_t *bytes)
 {
-    tx_shape unasked;
-    if (!shape) shape = &unasked;
-    if (f->status != TX_OK) return NULL;
-    hid_t set = tx_h5_has(f, path) ? H5Dopen2(f->file, path, H5P_DEFAULT) : H5I_INVALID_HID;
+    if (f->status != TX_OK) return H5I_INVALID_HID;
+    hid_t set = H5Dopen2(f->file, path, H5P_DEFAULT);
     if (set < 0) {
         f->status = tx_fail(TX_EDATA, "%s: %s: expected an array, found none", f->path, path);
-        return NULL;
+        return H5I_INVALID_HID;
     }
     hid_t stored = H5Dget_type(set);
     tx_h5_type found;
     bool ours = tx_h5_type_of(stored, &found);
     H5Tclose(stored);
-    size_t bytes = 0;
-    void *data = NULL;
-    if (!ours || (found != type && !(is_float(found) && is_float(type)))) {
+    if (!ours || (found != type && !(is_float(found) && is_float(type))))
         f->status = tx_fail(TX_EDATA, "%s: %s: expected type %s, found %s", f->path, path, tx_h5_type_name(type),
                             ours ? tx_h5_type_name(found) : "another");
-    } else if (!shape_of(set, tx_h5_type_size(type), shape, &bytes)) {
+    else if (!shape_of(set, tx_h5_type_size(type), shape, bytes))
         f->status = tx_fail(TX_EDATA, "%s: %s: claims more values than it stores", f->path, path);
-    } else {
-        data = tx_alloc(bytes, 1);
-        if (H5Dread(set, tx_h5_memory_type(f, type), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) {
-            tx_h5_fail(f, path, "read");
-            free(data);
-            data = NULL;
-        }
+    if (f->status == TX_OK) return set;
+    H5Dclose(set);
+    return H5I_INVALID_HID;
+}
+
+bool tx_h5_shape(tx_h5 *f, const char *path, tx_h5_type type, tx_shape *shape)
+{
+    size_t bytes;
+    hid_t set = open_array(f, path, type, shape, &bytes);
+    if (set >= 0) H5Dclose(set);
+    return set >= 0;
+}
+
+void *tx_h5_get(tx_h5 *f, const char *path, tx_h5_type type, tx_shape *shape)
+{
+    tx_shape unasked;
+    size_t bytes;
+    hid_t set = open_array(f, path, type, shape ? shape : &unasked, &bytes);
+    if (set < 0) return NULL;
+    void *data = tx_alloc(bytes, 1);
+    if (H5Dread(set, tx_h5_memory_type(f, type), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) {
+        tx_h5_fail(f, path, "read");
+        free(data);
+        data = NULL;
     }
     H5Dclose(set);
     return data;
@@ -227,7 +236,7 @@ void *tx_h5_get(tx_h5 *f, const char *path, tx_h5_type type, tx_shape *shape)
 char *tx_h5_get_string(tx_h5 *f, const char *path)
 {
     if (f->status != TX_OK) return NULL;
-    hid_t set = tx_h5_has(f, path) ? H5Dopen2(f->file, path, H5P_DEFAULT) : H5I_INVALID_HID;
+    hid_t set = H5Dopen2(f->file, path, H5P_DEFAULT);
     hid_t type = set < 0 ? set : H5Dget_type(set), space = set < 0 ? set : H5Dget_space(set);
     char *read = NULL, *text = NULL;
     if (set < 0 || H5Tis_variable_str(type) <= 0 || H5Sget_simple_extent_npoints(space) != 1)
@@ -270,8 +279,7 @@ char *tx_h5_string_attribute(tx_h5 *f, hid_t a)
 /** An attribute, or a negative id where it is absent. */
 static hid_t open_attribute(tx_h5 *f, const char *object, const char *name)
 {
-    if (!tx_h5_has(f, object)) return H5I_INVALID_HID;
-    if (H5Aexists_by_name(f->file, object, name, H5P_DEFAULT) <= 0) return H5I_INVALID_HID;
+    if (f->status != TX_OK) return H5I_INVALID_HID;
     return H5Aopen_by_name(f->file, object, name, H5P_DEFAULT, H5P_DEFAULT);
 }
 

@@ -53,6 +53,13 @@ tx_status tx_evaluation_write_metrics(const char *path, const char *run_sha256, 
  *  is none; TX_EDATA: it is damaged, or evaluates another run. */
 tx_status tx_evaluation_config(const char *path, const char *run_sha256, json_t **config);
 
+/** A file that a run was read from. */
+typedef struct tx_run_source {
+    char name[2 * TX_NAME_MAX];                           /**< without its folder */
+    char content_sha256[TX_SHA256_TEXT];
+    int  n_estimate;                                      /**< the run's estimates are those of its files, one after the other */
+} tx_run_source;
+
 /** What is read back of a run file: checked by its trailer before it is opened. Owned: tx_run_info_free. */
 typedef struct tx_run_info {
     char    path[TX_TEXT_MAX];
@@ -64,7 +71,9 @@ typedef struct tx_run_info {
     int     n_estimate;
     tx_estimate *estimate;                                /**< those of evaluation-*.h5 beside the run are appended, in the
                                                                order of file names, if their run_sha256 is this run's */
-    tx_numbers metrics, cost, timing;                     /**< metrics of evaluations beside the run in place of its own of that name */
+    const tx_numbers *metrics, *cost, *timing;            /**< metrics of evaluations beside the run in place of its own of that name */
+    int n_file;                                           /**< result.h5, then the evaluations that were taken, by name */
+    tx_run_source *file;                                  /**< [n_file] */
     double  best_score;                                   /**< selection score on valid, NAN without */
     char    score[16];                                    /**< "exact", "elbo", "none" */
     int     best_epoch, epochs;
@@ -77,6 +86,11 @@ void      tx_run_info_free(tx_run_info *r);
 bool      tx_run_complete(const tx_run_info *r);          /**< NULL is allowed: false */
 /** The estimate of this split and name: the last one, where an evaluation beside the run made it again. NULL: none. */
 const tx_estimate *tx_run_estimate(const tx_run_info *r, tx_split s, const char *name);
+/** The file that holds estimate `e` of the run, NULL where the run was not read from files. */
+const tx_run_source *tx_run_source_of(const tx_run_info *r, const tx_estimate *e);
+/** Per-example log-likelihoods of the estimates of one of the run's files, read whole: value[i] is [n] of its i-th, to be freed by
+ *  the caller. TX_EDATA: damaged, or no longer what it was when the run was read. */
+tx_status tx_run_read_values(const tx_run_info *r, const tx_run_source *file, double *value[]);
 /** Fill a model's weights from /parameters: names and shapes must agree (TX_EDATA names the first that does not; the
  *  weights are then as they were). */
 tx_status tx_run_load_parameters(const char *path, tx_model *m);

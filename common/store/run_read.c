@@ -1,6 +1,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,28 +45,42 @@ static json_t *json_of(tx_h5 *f, const char *object, char *text)
     return json;
 }
 
+/** What lies beside an estimate, by name: a value an example. */
+static const struct {
+    const char *name;
+    size_t offset;
+    bool optional;
+} per_example[] = {{"log_likelihood", offsetof(tx_estimate, log_likelihood), false},
+                   {"stderr", offsetof(tx_estimate, std_error), true},
+                   {"upper_bound", offsetof(tx_estimate, upper), true}};
+
+/** Is this an array of n doubles? False with a failure. */
+static bool is_doubles(tx_h5 *f, const char *path, size_t n)
+{
+    tx_shape shape;
+    if (!tx_h5_shape(f, path, TX_H5_F64, &shape)) return false;
+    if (shape.rank == 1 && shape.dim[0] == n) return true;
+    f->status = tx_fail(TX_EDATA, "%s: %s: expected %zu value%s", f->path, path, n, tx_plural((long long)n));
+    return false;
+}
+
 /** An array of n doubles, or NULL with a failure. */
 static double *doubles_of(tx_h5 *f, const char *path, size_t n)
 {
-    tx_shape shape;
-    double *v = tx_h5_get(f, path, TX_H5_F64, &shape);
-    if (!v || (shape.rank == 1 && shape.dim[0] == n)) return v;
-    f->status = tx_fail(TX_EDATA, "%s: %s: expected %zu value%s", f->path, path, n, tx_plural((long long)n));
-    free(v);
-    return NULL;
+    return is_doubles(f, path, n) ? tx_h5_get(f, path, TX_H5_F64, NULL) : NULL;
 }
 
-/** The rows that the model drew: levels are stored as bytes. */
-static void read_rows(tx_h5 *f, const char *path, tx_estimate *e)
+/** The rows that the model drew, where `read`: levels are stored as bytes. */
+static void read_rows(tx_h5 *f, const char *path, bool read, tx_estimate *e)
 {
     bool bytes = e->measure == TX_COUNTING;
     tx_shape shape;
-    void *stored = tx_h5_get(f, path, bytes ? TX_H5_U8 : TX_H5_REAL, &shape);
-    if (stored && (shape.rank != 2 || shape.dim[0] != e->n)) {
+    if (!tx_h5_shape(f, path, bytes ? TX_H5_U8 : TX_H5_REAL, &shape)) return;
+    if (shape.rank != 2 || shape.dim[0] != e->n) {
         f->status = tx_fail(TX_EDATA, "%s: %s: expected %zu row%s", f->path, path, e->n, tx_plural((long long)e->n));
-        free(stored);
         return;
     }
+    void *stored = read ? tx_h5_get(f, path, bytes ? TX_H5_U8 : TX_H5_REAL, NULL) : NULL;
     if (!stored) return;
     e->dim = shape.dim[1];
     e->x = bytes ? tx_alloc(e->n * e->dim, sizeof *e->x) : stored;
@@ -73,17 +88,20 @@ static void read_rows(tx_h5 *f, const char *path, tx_estimate *e)
     if (bytes) free(stored);
 }
 
-static void read_arrays(tx_h5 *f, const char *group, tx_estimate *e)
+/** Arrays that cannot be what they should are found whether or not they are read. */
+static void read_arrays(tx_h5 *f, const char *group, bool read, tx_estimate *e)
 {
     char path[PATH + 32];
-    snprintf(path, sizeof path, "%s/log_likelihood", group);
-    e->log_likelihood = doubles_of(f, path, e->n);
-    snprintf(path, sizeof path, "%s/stderr", group);
-    if (tx_h5_has(f, path)) e->std_error = doubles_of(f, path, e->n);
-    snprintf(path, sizeof path, "%s/upper_bound", group);
-    if (tx_h5_has(f, path)) e->upper = doubles_of(f, path, e->n);
+    for (size_t i = 0; i < TX_LEN(per_example); i++) {
+        snprintf(path, sizeof path, "%s/%s", group, per_example[i].name);
+        if (per_example[i].optional && !tx_h5_has(f, path)) continue;
+        if (read)
+            *(double **)((char *)e + per_example[i].offset) = doubles_of(f, path, e->n);
+        else
+            is_doubles(f, path, e->n);
+    }
     snprintf(path, sizeof path, "%s/x", group);
-    if (tx_h5_has(f, path)) read_rows(f, path, e);
+    if (tx_h5_has(f, path)) read_rows(f, path, read, e);
 }
 
 /** Schema 1.0 did not say it: the sign turns with that of the number, and a density bounds the code length from above.
@@ -125,7 +143,7 @@ static void read_estimate(tx_h5 *f, tx_split split, const char *name, bool array
     if (n < 1 && f->status == TX_OK)
         f->status = tx_fail(TX_EDATA, "%s: %s: expected examples, found %d", f->path, path, n);
     e->n = n > 0 ? (size_t)n : 0;
-    if (arrays) read_arrays(f, group, e);
+    read_arrays(f, group, arrays, e);
     tx_part_timing_name(e, timing);
     snprintf(path, sizeof path, "/timing/%s", timing);
     if (tx_h5_has(f, path)) {
@@ -246,7 +264,18 @@ static void merge_metrics(tx_h5 *f, const tx_numbers *from, tx_numbers *to)
     }
 }
 
-static tx_status read_evaluation(const char *path, bool arrays, tx_run_info *r)
+/** The file that was just read, from which the estimates from `first` on come. */
+static void add_source(tx_h5 *f, tx_run_info *r, int first)
+{
+    const char *slash = strrchr(f->path, '/');
+    size_t n = (size_t)r->n_file++;
+    r->file = tx_grow(r->file, n, sizeof *r->file);
+    r->file[n].n_estimate = r->n_estimate - first;
+    tx_copy_text(r->file[n].name, sizeof r->file[n].name, slash ? slash + 1 : f->path);
+    need_text(f, "/", "content_sha256", r->file[n].content_sha256, sizeof r->file[n].content_sha256);
+}
+
+static tx_status read_evaluation(const char *path, bool arrays, tx_run_info *r, tx_numbers *all)
 {
     tx_h5 *f;
     TX_TRY(open_evaluation(&f, path, r->content_sha256));
@@ -254,13 +283,15 @@ static tx_status read_evaluation(const char *path, bool arrays, tx_run_info *r)
     tx_numbers metrics = {0};
     if (f->status == TX_OK) read_estimates(f, arrays, r);
     if (f->status == TX_OK) read_numbers(f, "/metrics", &metrics);
-    if (f->status == TX_OK) merge_metrics(f, &metrics, &r->metrics);
+    if (f->status == TX_OK) merge_metrics(f, &metrics, all);
     if (f->status != TX_OK)
         while (r->n_estimate > before) tx_estimate_free(&r->estimate[--r->n_estimate]);
+    else
+        add_source(f, r, before);
     return tx_h5_close(f);
 }
 
-static void read_beside(bool arrays, tx_run_info *r)
+static void read_beside(bool arrays, tx_run_info *r, tx_numbers *metrics)
 {
     const char *slash = strrchr(r->path, '/');
     int folder = slash ? (int)(slash - r->path) + 1 : 0;
@@ -275,7 +306,7 @@ static void read_beside(bool arrays, tx_run_info *r)
     for (int i = 0; i < n; i++) {
         char path[2 * TX_TEXT_MAX];
         snprintf(path, sizeof path, "%s%s", here, found[i]->d_name);
-        if (read_evaluation(path, arrays, r) != TX_OK) {
+        if (read_evaluation(path, arrays, r, metrics) != TX_OK) {
             tx_text_add(&r->note, "%s\n", tx_last_error());
             r->n_left_out++;
         }
@@ -294,14 +325,20 @@ tx_status tx_run_read(const char *path, bool arrays, tx_run_info *out)
     read_root(f, out);
     out->config = json_of(f, "/config/json", tx_h5_get_string(f, "/config/json"));
     read_estimates(f, arrays, out);
-    read_numbers(f, "/metrics", &out->metrics);
-    read_numbers(f, "/cost", &out->cost);
-    read_numbers(f, "/timing", &out->timing);
+    tx_numbers *part = tx_alloc(3, sizeof *part);
+    static const char *const group[] = {"/metrics", "/cost", "/timing"};
+    for (int i = 0; i < 3; i++) read_numbers(f, group[i], &part[i]);
+    add_source(f, out, 0);
     tx_status s = tx_h5_close(f);
-    if (s != TX_OK)
+    if (s == TX_OK) {
+        read_beside(arrays, out, &part[0]);
+        out->metrics = tx_numbers_copy(&part[0]);
+        out->cost = tx_numbers_copy(&part[1]);
+        out->timing = tx_numbers_copy(&part[2]);
+    } else {
         tx_run_info_free(out);
-    else
-        read_beside(arrays, out);
+    }
+    free(part);
     return s;
 }
 
@@ -314,11 +351,55 @@ const tx_estimate *tx_run_estimate(const tx_run_info *r, tx_split s, const char 
     return NULL;
 }
 
+/** Which estimates are of the file: from *first on, before *end. */
+static void estimates_of(const tx_run_info *r, const tx_run_source *file, int *first, int *end)
+{
+    *first = 0;
+    for (const tx_run_source *f = r->file; f < file; f++) *first += f->n_estimate;
+    *end = *first + file->n_estimate;
+}
+
+const tx_run_source *tx_run_source_of(const tx_run_info *r, const tx_estimate *e)
+{
+    for (int i = 0, first, end; i < r->n_file; i++) {
+        estimates_of(r, &r->file[i], &first, &end);
+        if (e - r->estimate >= first && e - r->estimate < end) return &r->file[i];
+    }
+    return NULL;
+}
+
+tx_status tx_run_read_values(const tx_run_info *r, const tx_run_source *file, double *value[])
+{
+    tx_text path = {0};
+    const char *slash = strrchr(r->path, '/');
+    tx_text_add(&path, "%.*s%s", slash ? (int)(slash - r->path) + 1 : 0, r->path, file->name);
+    tx_h5 *f;
+    tx_status s = tx_h5_open(&f, path.s, file == r->file ? TX_SCHEMA_RUN : TX_SCHEMA_EVALUATION);
+    tx_text_free(&path);
+    TX_TRY(s);
+    char sum[TX_SHA256_TEXT];
+    need_text(f, "/", "content_sha256", sum, sizeof sum);
+    if (f->status == TX_OK && strcmp(sum, file->content_sha256) != 0)
+        f->status = tx_fail(TX_EDATA, "%s: it changed meanwhile: try again", f->path);
+    int first, end;
+    estimates_of(r, file, &first, &end);
+    for (int i = first; i < end; i++) {
+        char at[PATH + 32];
+        const tx_estimate *e = &r->estimate[i];
+        snprintf(at, sizeof at, "/likelihood/%s/%s/log_likelihood", tx_split_name(e->split), e->name);
+        value[i - first] = doubles_of(f, at, e->n);
+    }
+    for (int i = first; i < end && f->status != TX_OK; i++) free(value[i - first]);
+    return tx_h5_close(f);
+}
+
 void tx_run_info_free(tx_run_info *r)
 {
     for (int i = 0; i < r->n_estimate; i++) tx_estimate_free(&r->estimate[i]);
     free(r->estimate);
     json_decref(r->config);
+    free((void *)r->metrics), free((void *)r->cost), free((void *)r->timing);
+    free(r->file);
     tx_text_free(&r->note);
     *r = (tx_run_info){0};
 }

@@ -8,9 +8,11 @@ static int run(const tx_args *a)
     const char *dir = a->v[0];
     tx_gathered g;
     TX_TRY(tx_check_writable(dir));
-    TX_TRY(tx_gather(dir, true, &g));
-    tx_status s = tx_collect(dir, &g);
-    if (!s) printf("%s/compare.h5 and %s/compare.csv: %d run%s\n", dir, dir, g.n, tx_plural(g.n));
+    bool written;
+    tx_status s = tx_collect(dir, &g, &written);
+    if (!s)
+        printf("%s/compare.h5 and %s/compare.csv: %d run%s%s\n", dir, dir, g.n, tx_plural(g.n),
+               written ? "" : ", as they were");
     if (!s) tx_tell_unfinished(&g);
     if (!s) s = tx_gathered_status(&g);
     tx_gathered_free(&g);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_JOBS = 256, MAX_THREADS = 4096, MAX_SHARDS = 100000 };
 
@@ -95,8 +96,8 @@ static void tell_notes(const request *q)
 static tx_status report(const request *q)
 {
     tx_gathered g;
-    TX_TRY(tx_gather(q->out, true, &g));
-    tx_status s = tx_collect(q->out, &g);
+    bool written;
+    tx_status s = tx_collect(q->out, &g, &written);
     tx_text t = {0};
     if (!s) s = tx_results_table(g.n, g.run, "text", &t);
     if (!s) fputs(t.s, stdout);
@@ -130,6 +131,19 @@ static tx_status judge(const request *q, const char *left_out)
                    *left_out ? "; " : "", left_out);
 }
 
+/* Runs of other shards that have no result. */
+static int open_elsewhere(const tx_plan *p)
+{
+    int n = 0;
+    for (int i = 0; i < p->n; i++) {
+        tx_text result = {0};
+        tx_text_add(&result, "%s/result.h5", p->job[i].folder);
+        n += p->job[i].state == TX_JOB_OTHER_SHARD && access(result.s, F_OK) != 0;
+        tx_text_free(&result);
+    }
+    return n;
+}
+
 static int train_all(request *q)
 {
     bool interrupted = false;
@@ -146,9 +160,14 @@ static int train_all(request *q)
         return TX_EXIT_INTERRUPT;
     }
     if (s) return s;
-    if (count(&q->plan, TX_JOB_DONE) + count(&q->plan, TX_JOB_DIVERGED) + count(&q->plan, TX_JOB_KEPT) +
-            count(&q->plan, TX_JOB_KEPT_DIVERGED) >
-        0)
+    int open = open_elsewhere(&q->plan);
+    if (open)
+        printf("Shard %d/%d has ended. %d run%s of other shards %s no result yet: the shard that ends last writes "
+               "compare.h5,\ncompare.csv and the table; `taxon collect %s` does at any time.\n",
+               q->shard, q->shards, open, tx_plural(open), open == 1 ? "has" : "have", q->out);
+    else if (count(&q->plan, TX_JOB_DONE) + count(&q->plan, TX_JOB_DIVERGED) + count(&q->plan, TX_JOB_KEPT) +
+                 count(&q->plan, TX_JOB_KEPT_DIVERGED) >
+             0)
         s = report(q);
     if (s && s != TX_EDIVERGED) return s;
     char left_out[TX_TEXT_MAX];
@@ -168,8 +187,8 @@ static int work(const tx_args *a, request *q)
     /* Children come later: no thread may be running here then. */
     tx_threads_set(1);
     TX_TRY(tx_plan_make(&q->plan, &q->comparison, q->out));
-    if (!q->schedule.fresh) TX_TRY(tx_plan_look(&q->plan));
     tx_plan_shard(&q->plan, q->shard, q->shards);
+    if (!q->schedule.fresh) TX_TRY(tx_plan_look(&q->plan));
     if (!dry) return train_all(q);
     print_plan(&q->plan);
     return TX_OK;

@@ -37,7 +37,7 @@ static json_t *last_metrics(const char *folder, int *bad)
 
 /* Files of the folder that are damaged or of another run; of a result or checkpoint that is, the reason in `why`. A
  * result tells itself how the run ended. */
-static int look(const char *folder, const char **state, char why[TX_TEXT_MAX])
+static int look(tx_run_cache *cache, const char *folder, const char **state, char why[TX_TEXT_MAX])
 {
     tx_text result = {0};
     char *checkpoint = tx_checkpoint_newest(folder);
@@ -48,7 +48,7 @@ static int look(const char *folder, const char **state, char why[TX_TEXT_MAX])
     *state = ended ? "damaged" : "checkpointed";
     if (!ended && !checkpoint) {
         *state = NULL;
-    } else if ((ended ? tx_run_read(result.s, false, &r) : tx_content_verify(checkpoint)) != TX_OK) {
+    } else if ((ended ? tx_run_cache_read(cache, folder, &r) : tx_content_verify(checkpoint)) != TX_OK) {
         *state = "damaged";
         tx_copy_text(why, TX_TEXT_MAX, tx_last_error());
         bad = 1;
@@ -64,7 +64,7 @@ static int look(const char *folder, const char **state, char why[TX_TEXT_MAX])
 }
 
 /* Returns how many files it told of that are damaged or cannot be read. */
-static int print_run(const char *folder)
+static int print_run(tx_run_cache *cache, const char *folder)
 {
     int bad = 0;
     json_t *m = last_metrics(folder, &bad);
@@ -75,7 +75,7 @@ static int print_run(const char *folder)
     if (tx_is_running(folder))
         state = "running";
     else
-        bad += look(folder, &state, why);
+        bad += look(cache, folder, &state, why);
     /* Without a result only what did not reach one is worth telling. */
     bool lost = !state || strcmp(state, "checkpointed") == 0;
     if (lost && end && strcmp(end, "failed") == 0) {
@@ -97,7 +97,9 @@ static int run(const tx_args *a)
     tx_found f;
     TX_TRY(tx_find_runs(a->v[0], &f));
     int bad = f.n_left_out;
-    for (int i = 0; i < f.n; i++) bad += print_run(f.folder[i]);
+    tx_run_cache *cache = tx_run_cache_open(a->v[0]);
+    for (int i = 0; i < f.n; i++) bad += print_run(cache, f.folder[i]);
+    tx_run_cache_close(cache);
     tx_status s = f.n ? TX_OK : tx_fail(TX_ENOINPUT, "%s: holds no runs", a->v[0]);
     if (bad) s = tx_fail(TX_EDIVERGED, "%d damaged file%s, or unreadable", bad, tx_plural(bad));
     tx_found_free(&f);

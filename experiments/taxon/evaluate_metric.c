@@ -142,7 +142,7 @@ static tx_status measure(const tx_stored *s, const request *q, tx_numbers *out, 
 static tx_status evaluate(const tx_stored *s, request *q, bool fresh)
 {
     TX_TRY(check(s, q));
-    if (!fresh && is_kept(s, q)) return tell(s, q, &s->info.metrics, "kept, made with the same settings:");
+    if (!fresh && is_kept(s, q)) return tell(s, q, s->info.metrics, "kept, made with the same settings:");
     tx_numbers *n = tx_alloc(2, sizeof *n);
     tx_status status = measure(s, q, &n[0], &n[1]);
     if (!status && n[0].n == 0)

@@ -120,12 +120,15 @@ tx_status tx_gather(const char *dir, bool arrays, tx_gathered *out)
     tx_found f;
     TX_TRY(tx_find_runs(dir, &f));
     tx_gathered g = {.run = tx_alloc((size_t)f.n, sizeof *g.run), .n_left_out = f.n_left_out};
+    if (!arrays) g.cache = tx_run_cache_open(dir);
     for (int i = 0; i < f.n; i++) {
         char *path = join(f.folder[i], "result.h5");
-        if (is_a(path, S_IFREG) && tx_run_read(path, arrays, &g.run[g.n]) == TX_OK) {
+        bool there = is_a(path, S_IFREG);
+        if (there && (arrays ? tx_run_read(path, true, &g.run[g.n])
+                             : tx_run_cache_read(g.cache, f.folder[i], &g.run[g.n])) == TX_OK) {
             tx_tell_left_out(&g.run[g.n]);
             g.n_left_out += g.run[g.n++].n_left_out;
-        } else if (is_a(path, S_IFREG)) {
+        } else if (there) {
             g.n_left_out++;
             fprintf(stderr, "taxon: left out: %s\n", tx_last_error());
         } else {
@@ -150,6 +153,7 @@ void tx_gathered_free(tx_gathered *g)
 {
     for (int i = 0; i < g->n; i++) tx_run_info_free(&g->run[i]);
     free(g->run);
+    if (g->cache) tx_run_cache_close(g->cache);
     tx_text_free(&g->unfinished);
     *g = (tx_gathered){0};
 }
@@ -167,17 +171,27 @@ tx_status tx_check_collect(const char *dir)
     return s;
 }
 
-tx_status tx_collect(const char *dir, const tx_gathered *g)
+static tx_status write_compared(const char *dir, const tx_gathered *g)
 {
     char *h5 = join(dir, compared[0]), *csv = join(dir, compared[1]), *parts = join(dir, "compare.");
-    /* One after the other, so that what lies there half-written is of processes that were killed. */
-    int lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (lock >= 0 && flock(lock, LOCK_EX) == 0) tx_sweep(parts, ".part");
-    tx_status s = tx_compare_write(h5, csv, g->n, g->run);
-    if (lock >= 0) close(lock);
+    tx_sweep(parts, ".part"); /* under the lock: of processes that were killed */
+    tx_status s = tx_compare_write(h5, csv, g->n, g->run, g->cache);
+    if (!s) tx_run_cache_made(g->cache, TX_LEN(compared), compared);
     free(h5);
     free(csv);
     free(parts);
+    return s;
+}
+
+tx_status tx_collect(const char *dir, tx_gathered *out, bool *written)
+{
+    *out = (tx_gathered){0};
+    int lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock >= 0) flock(lock, LOCK_EX);
+    tx_status s = tx_gather(dir, false, out);
+    *written = !s && !tx_run_cache_is_current(out->cache, TX_LEN(compared), compared);
+    if (*written) s = write_compared(dir, out);
+    if (lock >= 0) close(lock);
     return s;
 }
 

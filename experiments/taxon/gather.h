@@ -1,7 +1,7 @@
 /** Finding and reading the runs below a folder. */
 #ifndef TX_TAXON_GATHER_H
 #define TX_TAXON_GATHER_H
-#include "common/store/run_file.h"
+#include "common/store/run_cache.h"
 
 typedef struct tx_found {
     int n;
@@ -21,15 +21,18 @@ typedef struct tx_gathered {
     int n_left_out;   /**< damaged files, evaluations of other runs, unreadable folders: each named on standard error */
     int n_unfinished;   /**< folders that hold files of a run but no result.h5 */
     tx_text unfinished; /**< which, a line each */
+    tx_run_cache *cache;
 } tx_gathered;
-/** Every readable result.h5. `arrays`: with per-example log-likelihoods. TX_ENOINPUT when there is none at all. */
+/** Every readable result.h5. `arrays`: with per-example log-likelihoods and config, each file read whole; else those that have
+ *  not changed since they were read last are recalled. TX_ENOINPUT when there is none at all. */
 tx_status tx_gather(const char *dir, bool arrays, tx_gathered *out);
 void tx_gathered_free(tx_gathered *g);
 
 /** Can DIR/compare.h5 and DIR/compare.csv be written, now or once the folder is made? TX_ECREATE. */
 tx_status tx_check_collect(const char *dir);
-/** Writes DIR/compare.h5 and DIR/compare.csv from what was gathered with arrays. */
-tx_status tx_collect(const char *dir, const tx_gathered *g);
+/** Gathers, without arrays, and writes DIR/compare.h5 and DIR/compare.csv, unless they are of just these runs: one process after
+ *  the other, so that the last one has seen all. Sets *written. */
+tx_status tx_collect(const char *dir, tx_gathered *out, bool *written);
 /** The result.h5 that a user's argument names: the file, or the run's folder. TX_ENOINPUT. */
 tx_status tx_run_path(const char *arg, char path[TX_TEXT_MAX]);
 #define TX_LEFT_OUT_HELP                                                                                               \

@@ -21,11 +21,11 @@ static void mean_of(const tx_board_row *r, const char *name, double *value, doub
     tx_moments m = {0};
     double own = NAN;
     for (int i = 0; i < r->n_run; i++) {
-        int at = tx_run_complete(&r->run[i]) ? tx_numbers_find(&r->run[i].metrics, name) : -1;
+        int at = tx_run_complete(&r->run[i]) ? tx_numbers_find(r->run[i].metrics, name) : -1;
         if (at < 0) continue;
-        tx_moments_add(&m, r->run[i].metrics.m[at].value);
-        own = r->run[i].metrics.m[at].error;
-        *n_sample = r->run[i].metrics.m[at].n_sample;
+        tx_moments_add(&m, r->run[i].metrics->m[at].value);
+        own = r->run[i].metrics->m[at].error;
+        *n_sample = r->run[i].metrics->m[at].n_sample;
     }
     *n_seed = (int)m.n;
     *value = tx_moments_mean(&m);
@@ -50,8 +50,8 @@ static const char **names_of(const tx_board_block *b)
     size_t n = 0;
     for (int i = 0; i < b->n_row; i++)
         for (int k = 0; k < b->row[i].n_run; k++) {
-            const tx_numbers *m = &b->row[i].run[k].metrics;
-            for (int j = 0; j < m->n; j++) {
+            const tx_numbers *m = b->row[i].run[k].metrics;
+            for (int j = 0; m && j < m->n; j++) {
                 size_t length = strlen(m->m[j].name), known = 0;
                 bool of_real = length > 5 && strcmp(m->m[j].name + length - 5, "_real") == 0;
                 while (known < n && strcmp(name[known], m->m[j].name) != 0) known++;

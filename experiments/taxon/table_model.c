@@ -32,8 +32,8 @@ static double mean_number(span v, const tx_numbers *(*part)(const tx_run_info *r
     return n ? sum / n : NAN;
 }
 
-static const tx_numbers *cost_of(const tx_run_info *r) { return &r->cost; }
-static const tx_numbers *timing_of(const tx_run_info *r) { return &r->timing; }
+static const tx_numbers *cost_of(const tx_run_info *r) { return r->cost; }
+static const tx_numbers *timing_of(const tx_run_info *r) { return r->timing; }
 
 /* "ais, 1000 steps x 16 chains"; where the name is not the estimator's: "longest (ais, 1000 steps x 16 chains)". */
 static void describe(tx_board_cell *c, const tx_estimate *e)
@@ -181,7 +181,7 @@ static void add_references(tx_board_block *b, span v, tx_split s)
         double value = NAN;
         snprintf(name, sizeof name, "%s%s%s", known[k].metric, known[k].of_split ? "_" : "",
                  known[k].of_split ? tx_split_name(s) : "");
-        for (int i = 0; i < v.n && isnan(value); i++) value = tx_numbers_get(&v.run[i].metrics, name);
+        for (int i = 0; i < v.n && isnan(value); i++) value = tx_numbers_get(v.run[i].metrics, name);
         if (isnan(value)) continue;
         tx_copy_text(b->reference[b->n_reference].name, TX_NAME_MAX, known[k].name);
         b->reference[b->n_reference].value = known[k].sign * value;
