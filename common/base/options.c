@@ -258,7 +258,7 @@ static tx_status fail_value(const tx_option *o, const tx_yaml *found, const char
 
 void tx_options_defaults(const tx_option table[], void *config)
 {
-    for (const tx_option *o = table; o->name; o++) {
+    for (const tx_option *o = table; o && o->name; o++) {
         TX_REQUIRE(o->dflt, "option '%s' has no default", o->name);
         tx_yaml *y = NULL;
         if (*o->dflt) {
@@ -276,7 +276,7 @@ void tx_options_defaults(const tx_option table[], void *config)
 
 const tx_option *tx_options_find(const tx_option table[], const char *name)
 {
-    for (const tx_option *o = table; o->name; o++)
+    for (const tx_option *o = table; o && o->name; o++)
         if (strcmp(o->name, name) == 0) return o;
     return NULL;
 }
@@ -287,7 +287,7 @@ static const char **known_names(const tx_option_set set[], int n_set, const char
     size_t n = 0;
     const char **name = tx_alloc(1, sizeof *name);
     for (int i = 0; i < n_set; i++)
-        for (const tx_option *o = set[i].table; o->name; o++, n++) {
+        for (const tx_option *o = set[i].table; o && o->name; o++, n++) {
             name = tx_realloc(name, n + 1, n + 2, sizeof *name);
             name[n] = o->name;
         }
@@ -358,7 +358,7 @@ static json_t *field_json(const tx_option *o, const void *config)
 json_t *tx_options_json(const tx_option table[], const void *config)
 {
     json_t *object = sure(json_object());
-    for (const tx_option *o = table; o->name; o++)
+    for (const tx_option *o = table; o && o->name; o++)
         if (json_object_set_new(object, o->name, field_json(o, config)) != 0) tx_no_memory("jansson");
     return object;
 }

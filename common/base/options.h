@@ -27,7 +27,7 @@ typedef struct tx_option {
     const char    *source;   /**< paper and equation or section where it comes from; NULL if none */
 } tx_option;
 
-/** A table and the struct that it fills; several may share one YAML map (train keys + the optimiser's). */
+/** A table (NULL: no options) and the struct that it fills; several may share one YAML map (train keys + the optimiser's). */
 typedef struct tx_option_set { const tx_option *table; void *config; } tx_option_set;
 
 void      tx_options_defaults(const tx_option table[], void *config); /**< a bad default aborts (the programmer's) */

@@ -5,11 +5,33 @@
 #include <string.h>
 #include "common/model/energy.h"
 
+/* What tx_models_add was given: set once, at start. */
+static const tx_model_ops *const *own;
+
+const tx_model_ops *tx_model_own(int i) { return own ? own[i] : NULL; }
+
+static const tx_model_ops *find(const tx_model_ops *const list[], const char *name)
+{
+    for (int i = 0; list[i]; i++)
+        if (strcmp(list[i]->name, name) == 0) return list[i];
+    return NULL;
+}
+
 const tx_model_ops *tx_model_find(const char *name)
 {
-    for (int i = 0; tx_model_list[i]; i++)
-        if (strcmp(tx_model_list[i]->name, name) == 0) return tx_model_list[i];
-    return NULL;
+    const tx_model_ops *m = find(tx_model_list, name);
+    return m || !own ? m : find(own, name);
+}
+
+void tx_models_add(const tx_model_ops *const models[])
+{
+    TX_REQUIRE(!own, "models are added once");
+    own = models;
+    for (int i = 0; own[i]; i++) {
+        TX_REQUIRE(own[i]->name && own[i]->summary && own[i]->taxonomy_path && own[i]->build,
+                   "model %d: name, summary, taxonomy_path or build is missing", i);
+        TX_REQUIRE(tx_model_find(own[i]->name) == own[i], "there is another model '%s'", own[i]->name);
+    }
 }
 
 static unsigned space_kind(const tx_space *s)

@@ -37,7 +37,7 @@ typedef struct tx_model_ops {
     const char *taxonomy_path;                            /**< "explicit/tractable/fvbn" */
     unsigned    spaces;                                   /**< OR of TX_ON_* */
     size_t      state_size, config_size;                  /**< allocated and zeroed by the framework */
-    const tx_option *options;
+    const tx_option *options;                             /**< NULL: none */
     size_t      at_once;                                  /**< numbers of x[n,d] that one pass of tx_model_evaluate takes, about; 0: all:
                                                                for models whose layers are many times as wide as the data */
     /** Settings at toy size for the contract battery (tests/test_contract.c), a YAML list of maps of options, each tried:
@@ -116,6 +116,10 @@ struct tx_model {
 
 /** models/registry.c expands models.def; common/ sees it through this list. NULL-terminated. */
 extern const tx_model_ops *const tx_model_list[];
+/** Models of a program's own, beside those of the library: NULL-terminated and never freed; a name that is taken aborts. Once, and
+ *  before anything else of models: tx_main does it. */
+void      tx_models_add(const tx_model_ops *const models[]);
+const tx_model_ops *tx_model_own(int i);                  /**< of those; NULL past the last */
 const tx_model_ops *tx_model_find(const char *name);      /**< NULL if there is none */
 
 /** NULL if the model can be trained on this space, else the reason: "defined on real values, not on binary values (counting measure)". */

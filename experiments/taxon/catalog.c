@@ -11,7 +11,9 @@ enum { MAX_ITEMS = 256 };
 
 static bool model_at(int i, tx_item *out)
 {
-    const tx_model_ops *m = tx_model_list[i];
+    int n = 0;
+    while (n < i && tx_model_list[n]) n++;
+    const tx_model_ops *m = tx_model_list[n] ? tx_model_list[n] : tx_model_own(i - n);
     if (m) *out = (tx_item){m->name, m->summary, m->citation, m->taxonomy_path, m->options};
     return m != NULL;
 }
@@ -59,14 +61,10 @@ static bool imputer_at(int i, tx_item *out)
 }
 
 const tx_catalog tx_catalog_list[] = {
-    {"models", "model", model_at},
-    {"datasets", "data set", dataset_at},
-    {"views", "view", view_at},
-    {"estimators", "estimator", estimator_at},
-    {"metrics", "metric", metric_at},
-    {"optimizers", "optimizer", optimizer_at},
-    {"imputers", "imputer", imputer_at},
-    {NULL, NULL, NULL},
+    {"models", "model", model_at},       {"datasets", "data set", dataset_at},
+    {"views", "view", view_at},          {"estimators", "estimator", estimator_at},
+    {"metrics", "metric", metric_at},    {"optimizers", "optimizer", optimizer_at},
+    {"imputers", "imputer", imputer_at}, {NULL, NULL, NULL},
 };
 
 const tx_catalog *tx_catalog_find(const char *plural)

@@ -32,7 +32,12 @@ struct tx_command {
 };
 extern const tx_command *const tx_subcommands[]; /**< NULL-terminated */
 
-/** What main does after start-up: find the subcommand, parse, run; prints the message of a failure once. */
+struct tx_model_ops;
+/** The command, with models of a program's own (NULL-terminated, never freed; NULL: none) beside those of the library: its main is
+ *  `return tx_main(argc, argv, own)`. Runs are processes of their own: they start this program again, with other arguments. The
+ *  exit code is the command's; README.md lists them. */
+int tx_main(int argc, char **argv, const struct tx_model_ops *const own[]);
+/** What tx_main does after start-up: find the subcommand, parse, run; prints the message of a failure once. */
 int tx_command_main(int argc, char **argv);
 
 bool tx_args_on(const tx_args *a, const char *flag);
