@@ -16,7 +16,7 @@ typedef float real;
  *  The value of a status is the exit code of the command that ends with it. */
 #define TX_STATUS_MAP(X)                                               \
     X(OK, 0, "success")                                                \
-    X(EDIVERGED, 3, "training produced a non-finite value")            \
+    X(EDIVERGED, 3, "finished, but something diverged, failed, or was left out") \
     X(EUSAGE, 64, "wrong usage")                                       \
     X(EDATA, 65, "content is not what was expected")                   \
     X(ENOINPUT, 66, "input not found or not readable")                 \

@@ -312,7 +312,7 @@ static int run(const tx_args *a)
 static const tx_flag flags[] = {
     {"threads", 't', "N", "threads (one a core)"},
     {"seconds", 's', "S", "how long each workload is repeated (3 to 6, as its table says), at least five times"},
-    {"phase", 'p', "NAME", "train, sample or evaluate alone"},
+    {"phase", 'p', "train|sample|evaluate", "this alone"},
     {"vary", 0, "AXIS=N,N,...", "families at these sizes of hidden (layers' width), dim (of data) or batch"},
     {"json", 0, NULL, "one JSON document in place of lines"},
     {0},

@@ -50,7 +50,7 @@ static int run(const tx_args *a)
     if (strcmp(a->v[0], "check") != 0) return tx_fail(TX_EUSAGE, "data: unknown action '%s': expected check", a->v[0]);
     if (a->n < 2)
         return tx_fail(TX_EUSAGE,
-                       "data: an argument is missing; usage: taxon data check DIR|FILE|NAME [key=value ...]");
+                       "data: an argument is missing; usage: taxon data check DIR|FILE|DATASET [key=value ...]");
     tx_data_config c = {0};
     tx_dataset d;
     TX_TRY(read_config(a, &c));

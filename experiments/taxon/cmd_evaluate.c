@@ -243,21 +243,21 @@ static int run(const tx_args *a)
 }
 
 static const tx_flag flags[] = {
-    {"estimator", 'e', "NAME", "exact, elbo, iwae, ...: `taxon list estimators`"},
-    {"metric", 'm', "NAME", "mmd, knn, frechet, ... in place of an estimator: `taxon list metrics`"},
+    {"estimator", 'e', "ESTIMATOR", "exact, elbo, iwae, ...: `taxon list estimators`"},
+    {"metric", 'm', "METRIC", "mmd, knn, frechet, ... in place of an estimator: `taxon list metrics`"},
     {"name", 0, "LABEL", "under which it is stored and shown (the estimator's or metric's name)"},
-    {"split", 's', "SPLIT", "train, valid or test (test)"},
+    {"split", 's', "train|valid|test", "its rows (test)"},
     {"examples", 'n', "N", "only the first N rows; of rows that an estimator draws itself: how many"},
     {"fresh", 0, NULL, "evaluate again where a file made with the same settings is there"},
     {"threads", 't', "N", "threads (one a core)"},
-    {"progress", 0, "MODE", "auto, bar, plain or none; on standard error"},
+    {"progress", 0, "auto|bar|plain|none", "on standard error (auto)"},
     {0},
 };
 const tx_command tx_command_evaluate = {
     .name = "evaluate",
     .summary = "Another likelihood or metric of a finished run, stored beside it as evaluation-LABEL[-SPLIT].h5, or "
                "evaluation-metric-LABEL.h5",
-    .usage = "RUN --estimator NAME|--metric NAME [key=value ...]",
+    .usage = "RUN --estimator ESTIMATOR|--metric METRIC [key=value ...]",
     .detail =
         "key=value sets an option of the estimator or metric: `taxon show NAME` lists them. The same label again, on\n"
         "the same split, keeps a file that was made with the same settings and replaces any other; two settings of\n"

@@ -278,13 +278,13 @@ static int run(const tx_args *a)
 static const tx_flag flags[] = {
     {"mask", 'm', "MASK", "which variables are missing, the same ones in every row: see below"},
     {"output", 'o', "FILE", "FILE.h5 or, of pictures, FILE.png"},
-    {"split", 's', "SPLIT", "train, valid or test (test)"},
+    {"split", 's', "train|valid|test", "its rows (test)"},
     {"rows", 'n', "N", "the first N rows (10)"},
     {"samples", 'k', "N", "of each row (8)"},
     {"seed", 0, "S", "of the samples and of --mask random (the run's)"},
-    {"method", 0, "NAME", "`taxon list imputers` (the first of them that applies)"},
+    {"method", 0, "IMPUTER", "`taxon list imputers` (the first of them that applies)"},
     {"threads", 't', "N", "threads (one a core)"},
-    {"progress", 0, "MODE", "auto, bar, plain or none; on standard error"},
+    {"progress", 0, "auto|bar|plain|none", "on standard error (auto)"},
     {0},
 };
 const tx_command tx_command_impute = {

@@ -174,7 +174,7 @@ static const tx_flag flags[] = {
     {"out", 'o', "DIR", "folder of the new run, which is kept and goes on after a stop (a temporary one)"},
     {"fresh", 0, NULL, "replace what DIR has"},
     {"threads", 't', "N", "threads (one a core); the content is the same for every number"},
-    {"progress", 0, "MODE", "auto, bar, plain or none; on standard error"},
+    {"progress", 0, "auto|bar|plain|none", "on standard error (auto)"},
     {0},
 };
 const tx_command tx_command_reproduce = {

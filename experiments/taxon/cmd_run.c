@@ -216,7 +216,7 @@ static const tx_flag flags[] = {
     {"max-time", 0, "T", "stop with checkpoints after T: 90s, 55m, 2h"},
     {"shard", 0, "K/N", "only every N-th run, from the K-th: for job arrays"},
     {"reproducible", 0, NULL, "no times and no provenance in results: the same bytes every time"},
-    {"progress", 0, "MODE", "auto, bar, plain or none; on standard error"},
+    {"progress", 0, "auto|bar|plain|none", "on standard error (auto)"},
     {0},
 };
 const tx_command tx_command_run = {

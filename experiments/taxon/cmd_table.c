@@ -23,7 +23,7 @@ static int run(const tx_args *a)
     return s;
 }
 
-static const tx_flag flags[] = {{"format", 'f', "FORMAT", "text, md, tex, csv or json"},
+static const tx_flag flags[] = {{"format", 'f', "text|md|tex|csv|json", "how it is printed (text)"},
                                 {"pairwise", 'p', NULL, "differences between models over the same examples"},
                                 {"tree", 0, NULL, "model by model below the branches of the taxonomy: text, md or tex"},
                                 {0}};

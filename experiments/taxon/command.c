@@ -10,13 +10,16 @@
 
 extern const tx_command tx_command_run, tx_command_list, tx_command_show, tx_command_config, tx_command_status,
     tx_command_collect, tx_command_table, tx_command_sample, tx_command_evaluate, tx_command_doctor, tx_command_data,
-    tx_command_bench, tx_command_reproduce, tx_command_impute, tx_command_run_one;
+    tx_command_bench, tx_command_reproduce, tx_command_impute, tx_command_completion, tx_command_manual,
+    tx_command_run_one;
 
 const tx_command *const tx_subcommands[] = {
-    &tx_command_run,       &tx_command_list,    &tx_command_show,    &tx_command_config,
-    &tx_command_status,    &tx_command_collect, &tx_command_table,   &tx_command_sample,
-    &tx_command_evaluate,  &tx_command_doctor,  &tx_command_bench,   &tx_command_data,
-    &tx_command_reproduce, &tx_command_impute,  &tx_command_run_one, NULL,
+    &tx_command_run,       &tx_command_list,    &tx_command_show,
+    &tx_command_config,    &tx_command_status,  &tx_command_collect,
+    &tx_command_table,     &tx_command_sample,  &tx_command_evaluate,
+    &tx_command_doctor,    &tx_command_bench,   &tx_command_data,
+    &tx_command_reproduce, &tx_command_impute,  &tx_command_completion,
+    &tx_command_manual,    &tx_command_run_one, NULL,
 };
 
 enum { FIRST_FLAG = 256, HELP = 'h', MAX_COMMANDS = 64 };
@@ -31,11 +34,14 @@ static int flag_count(const tx_command *c)
 
 static void print_flag(const tx_flag *f)
 {
-    char left[64];
+    enum { LEFT = 26 };
+    char left[128];
     char letter[4] = {'-', f->letter, ',', 0};
     snprintf(left, sizeof left, "%3s --%s%s%s", f->letter ? letter : "", f->name, f->arg ? " " : "",
              f->arg ? f->arg : "");
-    printf("  %-26s %s\n", left, f->doc);
+    printf("  %-*s", LEFT, left);
+    if (strlen(left) > LEFT) printf("\n  %*s", LEFT, "");
+    printf(" %s\n", f->doc);
 }
 
 static void print_help(const tx_command *c)
@@ -49,7 +55,7 @@ static void print_help(const tx_command *c)
 
 static void print_commands(FILE *to)
 {
-    fprintf(to, "taxon SUBCOMMAND ...: deep generative models compared on the same data\n\n");
+    fprintf(to, "taxon SUBCOMMAND ...: " TX_SUMMARY "\n\n");
     for (int i = 0; tx_subcommands[i]; i++)
         if (!tx_subcommands[i]->hidden)
             fprintf(to, "  %-10s %s\n", tx_subcommands[i]->name, tx_subcommands[i]->summary);

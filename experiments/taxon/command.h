@@ -3,6 +3,7 @@
 #define TX_TAXON_COMMAND_H
 #include "common/base/base.h"
 
+#define TX_SUMMARY "deep generative models compared on the same data"
 enum { TX_MAX_FLAGS = 16, TX_EXIT_BUG = 70, TX_EXIT_INTERRUPT = 130 };
 
 typedef struct tx_flag {
