@@ -9,7 +9,7 @@ trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
 unset TAXON_DATA PKG_CONFIG_PATH CMAKE_PREFIX_PATH OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 passed=0 failed=0
-none() { if [ -z "$2" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); printf 'failed: %s\n%s\n' "$1" "$2"; fi; }
+none() { if [ -z "$2" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); printf 'failed: %s\n%s\n' "$1" "$2" | head -20; fi; }
 run() { # WHAT COMMAND...
     local what=$1 said
     shift
@@ -73,16 +73,17 @@ eval "cc -o twice twice.c $(pkg-config --cflags --libs taxon)" 2>&1
 ./twice list models >out.txt 2>err.txt; [ $? = 70 ] && grep -q "another model 'vae'" err.txt || cat out.txt err.txt)"
 
 # Manual pages and completions.
-for tool in "man --warnings -l" "mandoc -Tlint -Wwarning"; do
-    command -v "${tool%% *}" >/dev/null || continue
-    none "${tool%% *} has nothing against the pages" "$(for page in "$prefix"/share/man/man1/*; do $tool "$page" 2>&1 >/dev/null; [ "$tool" = "${tool#mandoc}" ] || $tool "$page"; done)"
-done
+mkdir pages
+for page in "$prefix"/share/man/man1/*.gz; do gzip -dc "$page" >"pages/$(basename "$page" .gz)"; done
+command -v man >/dev/null && none "man has nothing against the pages" "$(for page in pages/*; do
+    man --warnings -l "$page" 2>&1 >/dev/null; done)"
+command -v mandoc >/dev/null && none "mandoc has nothing against the pages" "$(mandoc -Tlint -Wwarning pages/* 2>&1)"
 none "every subcommand has a page with all of its flags" "$("$taxon" --help | sed -nE 's/^  ([a-z]+) +[^ ].*/\1/p' | while read -r name; do
-    gzip -dc "$prefix/share/man/man1/taxon-$name.1.gz" >page 2>&1 || echo "$name has none"
-    "$taxon" "$name" --help | grep -oE '^ +(-., )?--[a-z-]+' | grep -oE -- '--.*' | while read -r flag; do grep -qF -- "Fl \\-${flag#--}" page || echo "$name: no $flag"; done
+    [ -e "pages/taxon-$name.1" ] || echo "$name has none"
+    "$taxon" "$name" --help | grep -oE '^ +(-., )?--[a-z-]+' | grep -oE -- '--.*' | while read -r flag; do grep -qF -- "Fl \\-${flag#--}" "pages/taxon-$name.1" || echo "$name: no $flag"; done
 done)"
 none "every exit code of README.md is on the main page" "$(sed -n '/^## Exit codes/,$p' "$root/README.md" | grep -oE '(^|; )[0-9]+' | grep -oE '[0-9]+' | while read -r code; do
-    gzip -dc "$prefix/share/man/man1/taxon.1.gz" | grep -qx ".It $code" || echo "$code"; done)"
+    grep -qx ".It $code" pages/taxon.1 || echo "$code"; done)"
 for shell in bash zsh fish; do
     "$taxon" completion $shell >"$shell" && if command -v $shell >/dev/null; then run "completion of $shell has no syntax error" $shell -n "$shell"; fi
 done
@@ -118,7 +119,7 @@ fi
 
 # The Debian packages, where the tools are.
 if command -v cpack >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
-    run "cpack" sh -c 'cd "$1" && cpack -G DEB -B "$2/deb"' - "$build" "$folder"
+    run "cpack" sh -c 'cd "$1" && cpack -G DEB -D CPACK_DEBIAN_COMPRESSION_TYPE=gzip -B "$2/deb"' - "$build" "$folder"
     none "taxon needs OpenBLAS and HDF5" "$(dpkg-deb -f deb/taxon_*.deb Depends >out.txt; grep -q libopenblas0 out.txt && grep -q libhdf5 out.txt || cat out.txt)"
     # Of pkg-config: only a build with the prefix /usr (preset debian) has the folder that Debian wants.
     command -v lintian >/dev/null && none "lintian" "$(lintian --allow-root --suppress-tags pkg-config-unavailable-for-cross-compilation deb/*.deb 2>&1)"
