@@ -5,6 +5,7 @@ Runs the commands of experiments/guide in folders of their own, chapter by chapt
 shows; looks up every name that it mentions, and follows every link of every Markdown file. What is a block is told in
 support/guide.py; EXTENDED is the command with the guide's own code. --write puts what the commands print
 now into the guide where it says something else."""
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -153,9 +154,10 @@ def main(command, extended, write):
     known = words_known(extended)
     chapters = guide.chapters()
     result.check(len(chapters) >= 8, f"{len(chapters)} chapters")
+    made = lambda chapter: any(b.words[0] in ("c", "diff") for b in chapter.blocks)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda chapter: play(chapter, extended if made(chapter) else command, result, write), chapters))
     for chapter in chapters:
-        made = any(b.words[0] in ("c", "diff") for b in chapter.blocks)
-        play(chapter, extended if made else command, result, write)
         check_names(chapter, known, result)
     check_links(result)
     result.end()
