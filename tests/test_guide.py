@@ -83,6 +83,10 @@ def play(chapter, command, result, write):
                 if block.words[1:] != ["long"]:
                     printed, wrong = execute(block, work, env)
                     result.check(not wrong, f"{block.place}: {wrong}")
+            elif block.is_a("text") and block.words[1:]:
+                rows = (guide.ROOT / block.words[1]).read_text(encoding="utf-8").splitlines()
+                for row in block.text.splitlines():
+                    result.check(any(agree(row, other) is None for other in rows), f"{block.place}: no such row in {block.words[1]}: {row}")
             elif block.is_a("text") and printed is not None:
                 wrong = agree(block.text, printed)
                 if wrong and write:

@@ -5,6 +5,7 @@ A fenced block is told apart by the words behind its fence:
     sh exit N       the same, where the last command ends with N; its messages belong to its output
     sh long         not run by the suite
     text            what the block of commands before it prints
+    text FILE       rows of a table in a file of the tree
     c PATH          a whole file of the tree that the reader is to write
     diff PATH       lines to change in a file of the tree
 
