@@ -8,6 +8,7 @@
 #include "experiments/taxon/pairwise.h"
 #include "experiments/taxon/plan.h"
 #include "experiments/taxon/print.h"
+#include "experiments/taxon/program.h"
 #include "experiments/taxon/runner.h"
 #include "experiments/taxon/table.h"
 #include <stdlib.h>
@@ -554,7 +555,13 @@ static void test_tree(void)
     CHECK_HAS(t.s, "m5                                      -"); /* no run on the first view */
     tx_text_free(&t);
     CHECK_INT(tx_results_tree(TX_LEN(run), run, "csv", &t), TX_EUSAGE);
-    CHECK_HAS(tx_last_error(), "text, md or tex, not csv");
+    CHECK_HAS(tx_last_error(), "text, md, tex or html, not csv");
+    tx_copy_text(run[3].label, TX_NAME_MAX, "a<b>&\"c\"\x01\xFF");
+    CHECK_OK(tx_results_tree(TX_LEN(run), run, "html", &t));
+    CHECK_HAS(t.s, "<th scope=\"rowgroup\" colspan=\"5\">explicit/tractable/fvbn</th>");
+    CHECK_HAS(t.s, "<th scope=\"row\">a&lt;b&gt;&amp;&quot;c&quot;\uFFFD\uFFFD</th>");
+    CHECK_HAS(t.s, "<td class=\"n\">= -84.50 ± 0.62 <small>exact</small></td>");
+    tx_text_free(&t);
     for (size_t i = 0; i < TX_LEN(run); i++) free(run[i].estimate);
 }
 
@@ -617,6 +624,30 @@ static void test_mixed_table(void)
     t = mixed_table("tex");
     CHECK_HAS(t, "$\\le 0.620$");
     free(t);
+}
+
+/* Another program as a filter: it must not be waited for for ever, nor take all memory. */
+static void test_program(void)
+{
+    char *out = NULL, tall[70000];
+    size_t n = 0;
+    memset(tall, 'a', sizeof tall);
+    tall[sizeof tall - 1] = 0;
+    CHECK_OK(tx_program_run((char *[]){"cat", NULL}, tall, 30, &out, &n));
+    CHECK_TRUE(n == sizeof tall - 1 && strcmp(out, tall) == 0);
+    free(out);
+    CHECK_INT(tx_program_run((char *[]){"no-such-program", NULL}, "", 30, &out, &n), TX_ENOINPUT);
+    CHECK_HAS(tx_last_error(), "no-such-program: there is no such program on the PATH");
+    CHECK_INT(tx_program_run((char *[]){"sh", NULL}, "echo first >&2\necho ' at last' >&2\nexit 7\n", 30, &out, &n),
+              TX_ESYSTEM);
+    CHECK_HAS(tx_last_error(), "sh: exit code 7:  at last");
+    CHECK_INT(tx_program_run((char *[]){"sh", NULL}, "kill -9 $$\n", 30, &out, &n), TX_ESYSTEM);
+    CHECK_HAS(tx_last_error(), "ended by signal 9");
+    CHECK_INT(tx_program_run((char *[]){"sh", NULL}, "sleep 1000 & sleep 1000\n", 0.1, &out, &n), TX_ESYSTEM);
+    CHECK_HAS(tx_last_error(), "did not end within 0.1 s");
+    CHECK_INT(tx_program_run((char *[]){"sh", NULL}, "exec >&-; sleep 1000\n", 0.1, &out, &n), TX_ESYSTEM);
+    CHECK_INT(tx_program_run((char *[]){"yes", NULL}, "", 60, &out, &n), TX_ESYSTEM);
+    CHECK_HAS(tx_last_error(), "printed more than");
 }
 
 static void test_mixed_records(void)
@@ -882,6 +913,7 @@ int main(void)
         {"the table as a tree", test_tree},
         {"one model by several estimates", test_mixed_table},
         {"records of them", test_mixed_records},
+        {"another program", test_program},
         {"rows that a model drew are evaluated once", test_drawn_rows_of_a_run},
         {"kinds of differences", test_kinds_of_differences},
         {"paired differences of runs", test_pairwise},

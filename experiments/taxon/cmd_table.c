@@ -23,10 +23,11 @@ static int run(const tx_args *a)
     return s;
 }
 
-static const tx_flag flags[] = {{"format", 'f', "text|md|tex|csv|json", "how it is printed (text)"},
-                                {"pairwise", 'p', NULL, "differences between models over the same examples"},
-                                {"tree", 0, NULL, "model by model below the branches of the taxonomy: text, md or tex"},
-                                {0}};
+static const tx_flag flags[] = {
+    {"format", 'f', "text|md|tex|html|csv|json", "how it is printed (text)"},
+    {"pairwise", 'p', NULL, "differences between models over the same examples"},
+    {"tree", 0, NULL, "model by model below the branches of the taxonomy: text, md, tex or html"},
+    {0}};
 const tx_command tx_command_table = {.name = "table",
                                      .summary = "The table of all finished runs below a folder",
                                      .usage = "DIR",

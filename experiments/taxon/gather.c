@@ -46,13 +46,24 @@ static void add(tx_found *f, const char *folder)
     f->folder[n] = tx_strdup(folder);
 }
 
+/* Lines on standard error, and added to `kept`, which may be NULL. */
+static void tell(const char *lines, tx_text *kept)
+{
+    for (const char *line = lines; line && *line; line += strcspn(line, "\n") + 1)
+        fprintf(stderr, "taxon: left out: %.*s\n", (int)strcspn(line, "\n"), line);
+    if (kept && lines) tx_text_add(kept, "%s", lines);
+}
+
 static void search(const char *dir, int depth, tx_found *out)
 {
     if (holds_run(dir)) add(out, dir);
     struct dirent **entry = NULL;
     int n = depth > 0 ? scandir(dir, &entry, NULL, alphasort) : 0;
     if (n < 0) {
-        fprintf(stderr, "taxon: left out: %s: cannot be listed: %s\n", dir, strerror(errno));
+        tx_text line = {0};
+        tx_text_add(&line, "%s: cannot be listed: %s\n", dir, strerror(errno));
+        tell(line.s, &out->left_out);
+        tx_text_free(&line);
         out->n_left_out++;
     }
     for (int i = 0; i < n; i++) {
@@ -87,6 +98,7 @@ void tx_found_free(tx_found *f)
 {
     for (int i = 0; i < f->n; i++) free(f->folder[i]);
     free(f->folder);
+    tx_text_free(&f->left_out);
     *f = (tx_found){0};
 }
 
@@ -99,19 +111,11 @@ static int compare_runs(const void *a, const void *b)
     return c ? c : (x->seed > y->seed) - (x->seed < y->seed);
 }
 
-static void tell_lines(const tx_text *t)
-{
-    char *note = tx_strdup(t->s ? t->s : "");
-    for (char *line = note, *rest = NULL; (line = strtok_r(line, "\n", &rest)); line = NULL)
-        fprintf(stderr, "taxon: left out: %s\n", line);
-    free(note);
-}
-
-void tx_tell_left_out(const tx_run_info *r) { tell_lines(&r->note); }
+void tx_tell_left_out(const tx_run_info *r) { tell(r->note.s, NULL); }
 
 void tx_tell_unfinished(tx_gathered *g)
 {
-    tell_lines(&g->unfinished);
+    tell(g->unfinished.s, NULL);
     g->n_left_out += g->n_unfinished;
 }
 
@@ -119,18 +123,20 @@ tx_status tx_gather(const char *dir, bool arrays, tx_gathered *out)
 {
     tx_found f;
     TX_TRY(tx_find_runs(dir, &f));
-    tx_gathered g = {.run = tx_alloc((size_t)f.n, sizeof *g.run), .n_left_out = f.n_left_out};
+    tx_gathered g = {.run = tx_alloc((size_t)f.n, sizeof *g.run), .n_left_out = f.n_left_out, .left_out = f.left_out};
+    f.left_out = (tx_text){0};
     if (!arrays) g.cache = tx_run_cache_open(dir);
     for (int i = 0; i < f.n; i++) {
         char *path = join(f.folder[i], "result.h5");
         bool there = is_a(path, S_IFREG);
         if (there && (arrays ? tx_run_read(path, true, &g.run[g.n])
                              : tx_run_cache_read(g.cache, f.folder[i], &g.run[g.n])) == TX_OK) {
-            tx_tell_left_out(&g.run[g.n]);
+            tell(g.run[g.n].note.s, &g.left_out);
             g.n_left_out += g.run[g.n++].n_left_out;
         } else if (there) {
             g.n_left_out++;
-            fprintf(stderr, "taxon: left out: %s\n", tx_last_error());
+            tell(tx_last_error(), &g.left_out);
+            tx_text_add(&g.left_out, "\n");
         } else {
             tx_text_add(&g.unfinished, "%s: has no result.h5\n", f.folder[i]);
             g.n_unfinished++;
@@ -155,6 +161,7 @@ void tx_gathered_free(tx_gathered *g)
     free(g->run);
     if (g->cache) tx_run_cache_close(g->cache);
     tx_text_free(&g->unfinished);
+    tx_text_free(&g->left_out);
     *g = (tx_gathered){0};
 }
 

@@ -7,6 +7,7 @@ typedef struct tx_found {
     int n;
     char **folder;  /**< [n] that hold files of a run, sorted by name */
     int n_left_out; /**< folders that cannot be listed: each named on standard error */
+    tx_text left_out; /**< and here, a line each */
 } tx_found;
 /** `dir` itself or up to three levels below it; symbolic links are not followed. TX_ENOINPUT when `dir` is no folder.
  */
@@ -19,6 +20,7 @@ typedef struct tx_gathered {
     int n;
     tx_run_info *run; /**< [n] sorted by (dataset, view, label, seed) */
     int n_left_out;   /**< damaged files, evaluations of other runs, unreadable folders: each named on standard error */
+    tx_text left_out; /**< and here, a line each */
     int n_unfinished;   /**< folders that hold files of a run but no result.h5 */
     tx_text unfinished; /**< which, a line each */
     tx_run_cache *cache;

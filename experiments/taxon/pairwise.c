@@ -318,3 +318,15 @@ tx_status tx_pairwise_table(int n, const tx_run_info run[], const char *format, 
     if (b) tx_board_free(b);
     return status;
 }
+
+tx_status tx_pairwise_block(const tx_board_block *b, int most, const tx_format *f, tx_text *out, int *n_pair)
+{
+    work w = {.f = f, .out = out};
+    tx_board_block first = *b;
+    if (first.n_row > most) first.n_row = most;
+    tx_status status = do_block(&w, &first);
+    if (!status && w.n_pair) print_notes(&w);
+    *n_pair = w.n_pair;
+    tx_text_free(&w.other);
+    return status;
+}

@@ -1,4 +1,5 @@
 #include "experiments/taxon/sheet.h"
+#include "experiments/taxon/html.h"
 #include "experiments/taxon/print.h"
 #include <math.h>
 #include <stdio.h>
@@ -39,6 +40,15 @@ void tx_format_value(const tx_format *f, const char *sign, int width, double val
     int d = tx_error_decimals(error);
     if (error > 0) snprintf(after, sizeof after, " %s %.*f", f->plus_minus, d, error);
     snprintf(out, TX_SHEET_CELL, "%s%-2s %*.*f%s%s", f->math, sign, width, d, value, after, f->math);
+}
+
+const char *tx_kind_plain(tx_kind k)
+{
+    static const char *const words[TX_N_KIND] = {[TX_EXACT] = "exact",
+                                                 [TX_LOWER_BOUND] = "lower bound",
+                                                 [TX_UPPER_BOUND] = "upper bound",
+                                                 [TX_ESTIMATE] = "estimate"};
+    return words[k];
 }
 
 json_t *tx_json_number(double v) { return isfinite(v) ? json_real(v) : json_null(); }
@@ -179,6 +189,94 @@ static void notes_tex(const char *lines, tx_text *t)
     free(copy);
 }
 
+#define SIGNS                                                                                                          \
+    {                                                                                                                  \
+        "=", "≥", "≤", "~"                                                                                             \
+    }
+static const char *const sign_of_kind[TX_N_KIND] = SIGNS;
+
+/* The kind stands below a number in words: a sign alone is easily overlooked, or read out as something else. */
+static void html_cell(tx_text *t, const char *text, bool number)
+{
+    char cell[TX_SHEET_CELL];
+    squeeze(text, cell);
+    tx_text_add(t, "<td%s>", number ? " class=\"n\"" : "");
+    tx_html_text(t, cell);
+    for (int k = 0; number && k < TX_N_KIND; k++) {
+        size_t n = strlen(sign_of_kind[k]);
+        if (strncmp(cell, sign_of_kind[k], n) == 0 && cell[n] == ' ')
+            tx_text_add(t, " <small>%s</small>", tx_kind_plain((tx_kind)k));
+    }
+    tx_text_add(t, "</td>");
+}
+
+/* Lines below this one that go on with it: their first cell is empty. */
+static int html_span(const tx_sheet *s, int k)
+{
+    int n = 1;
+    while (k + n < s->n && !s->line[k + n].rule && !*s->line[k + n].cell[0]) n++;
+    return n;
+}
+
+static void html_line(tx_text *t, const tx_sheet *s, int k)
+{
+    const tx_sheet_line *l = &s->line[k];
+    int n_used = 0, n_filled = 0;
+    for (int c = 0; c < s->n_column; c++) n_used += s->used[c], n_filled += *l->cell[c] != 0;
+    tx_text_add(t, "<tr>");
+    if (*l->cell[0] && n_filled == 1 && n_used > 1) {
+        tx_text_add(t, "<th scope=\"rowgroup\" colspan=\"%d\">", n_used);
+    } else if (*l->cell[0]) {
+        int span = html_span(s, k);
+        tx_text_add(t, "<th scope=\"row\"");
+        if (span > 1) tx_text_add(t, " rowspan=\"%d\"", span);
+        tx_text_add(t, ">");
+    }
+    if (*l->cell[0]) tx_html_text(t, l->cell[0]), tx_text_add(t, "</th>");
+    for (int c = 1; c < s->n_column && !(*l->cell[0] && n_filled == 1 && n_used > 1); c++)
+        if (s->used[c]) html_cell(t, l->cell[c], s->column[c].align != TX_ALIGN_LEFT);
+    tx_text_add(t, "</tr>\n");
+}
+
+/* A box of its own, so that a wide table is moved in it and not the page. */
+static void sheet_html(const char *heading, const tx_sheet *s, tx_text *t)
+{
+    tx_text_add(t, "<div class=\"scroll\" role=\"group\" tabindex=\"0\" aria-label=\"");
+    tx_html_text(t, heading);
+    tx_text_add(t, "\">\n<table>\n<caption>");
+    tx_html_text(t, heading);
+    tx_text_add(t, "</caption>\n<thead><tr>");
+    for (int c = 0; c < s->n_column; c++) {
+        if (!s->used[c]) continue;
+        tx_text_add(t, "<th scope=\"col\"%s>", s->column[c].align == TX_ALIGN_LEFT ? "" : " class=\"n\"");
+        tx_html_text(t, *s->column[c].head ? s->column[c].head : "remark");
+        tx_text_add(t, "</th>");
+    }
+    tx_text_add(t, "</tr></thead>\n<tbody>\n");
+    for (int k = 0; k < s->n; k++)
+        if (s->line[k].rule)
+            tx_text_add(t, "</tbody>\n<tbody>\n");
+        else
+            html_line(t, s, k);
+    tx_text_add(t, "</tbody>\n</table>\n</div>\n");
+}
+
+/* A line that begins with blanks goes on with the one above. */
+static void notes_html(const char *lines, tx_text *t)
+{
+    char *copy = tx_strdup(lines);
+    bool open = false;
+    tx_text_add(t, "<ul class=\"notes\">");
+    for (char *rest = NULL, *text = strtok_r(copy, "\n", &rest); text; text = strtok_r(NULL, "\n", &rest)) {
+        bool more = *text == ' ' && open;
+        tx_text_add(t, more ? " " : open ? "</li>\n<li>" : "\n<li>");
+        tx_html_text(t, text + strspn(text, " "));
+        open = true;
+    }
+    tx_text_add(t, "%s\n</ul>\n", open ? "</li>" : "");
+    free(copy);
+}
+
 static void records_json(const json_t *all, tx_text *t)
 {
     char *s = json_dumps(all, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
@@ -227,8 +325,9 @@ static void records_csv(const json_t *all, tx_text *t)
 
 static const tx_format formats[] = {
     {"text", "+-", {"=", ">=", "<=", "~"}, "", sheet_text, notes_plain, NULL},
-    {"md", "±", {"=", "≥", "≤", "~"}, "", sheet_md, notes_plain, NULL},
+    {"md", "±", SIGNS, "", sheet_md, notes_plain, NULL},
     {"tex", "\\pm", {"=", "\\ge", "\\le", "\\sim"}, "$", sheet_tex, notes_tex, NULL},
+    {"html", "±", SIGNS, "", sheet_html, notes_html, NULL},
     {"csv", "", {"", "", "", ""}, "", NULL, NULL, records_csv},
     {"json", "", {"", "", "", ""}, "", NULL, NULL, records_json},
 };
@@ -240,5 +339,5 @@ tx_status tx_format_find(const char *name, const tx_format **out)
             *out = &formats[i];
             return TX_OK;
         }
-    return tx_fail(TX_EUSAGE, "expected a format text, md, tex, csv or json; found '%s'", name);
+    return tx_fail(TX_EUSAGE, "expected a format text, md, tex, html, csv or json; found '%s'", name);
 }

@@ -43,7 +43,7 @@ typedef struct tx_format {
     /** `all`: an object whose "rows" are objects of equal keys. NULL: a format of sheets. */
     void (*records)(const json_t *all, tx_text *out);
 } tx_format;
-/** "text", "md", "tex", "csv" or "json"; TX_EUSAGE. */
+/** "text", "md", "tex", "html" (a fragment of a page), "csv" or "json"; TX_EUSAGE. */
 tx_status tx_format_find(const char *name, const tx_format **out);
 
 /** Digits behind the point that show two figures of an error; 4 without one. */
@@ -51,6 +51,8 @@ int tx_error_decimals(double error);
 /** "SIGN  VALUE +- ERROR", the value `width` wide; without an error where it is NAN or 0. */
 void tx_format_value(const tx_format *f, const char *sign, int width, double value, double error,
                      char out[TX_SHEET_CELL]);
+/** "lower bound" */
+const char *tx_kind_plain(tx_kind k);
 /** A number, null where it is not finite. */
 json_t *tx_json_number(double v);
 #endif

@@ -118,7 +118,7 @@ static tx_sheet make_sheet(const tx_board_block *b, const tx_format *f)
     return m.s;
 }
 
-static void print_sheet(const tx_board_block *b, const tx_format *f, tx_text *out)
+void tx_board_sheet(const tx_board_block *b, const tx_format *f, tx_text *out)
 {
     tx_text head = {0};
     tx_text_add(&head, "%s, %s: %s measure, %s split", b->dataset, b->view, b->measure, tx_split_name(b->split));
@@ -338,7 +338,7 @@ tx_status tx_results_table(int n, const tx_run_info run[], const char *format, t
         json_decref(all);
     } else {
         for (int i = 0; i < b->n_block; i++)
-            if (b->block[i].split != TX_SIMULATED) print_sheet(&b->block[i], f, out);
+            if (b->block[i].split != TX_SIMULATED) tx_board_sheet(&b->block[i], f, out);
         tx_board_notes(b, f, print_metrics(b, f, out), out);
     }
     tx_board_free(b);

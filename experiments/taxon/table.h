@@ -4,11 +4,11 @@
 #include "common/base/text.h"
 #include "common/store/run_file.h"
 
-/** Appends the table of `n` runs, sorted by (dataset, view, label, seed), in a format: "text", "md", "tex", "csv" or
- *  "json". One block for each data set, view and split. Within a block rows are sorted by log-likelihood inside a kind,
- * and kinds are kept apart. Variants of a grid (equal group) are one row: the one that valid prefers. TX_EUSAGE. */
+/** Appends the table of `n` runs, sorted by (dataset, view, label, seed), in a format of tx_format_find. One block
+ *  for each data set, view and split. Within a block rows are sorted by log-likelihood inside a kind, and kinds are kept
+ *  apart. Variants of a grid (equal group) are one row: the one that valid prefers. TX_EUSAGE. */
 tx_status tx_results_table(int n, const tx_run_info run[], const char *format, tx_text *out);
 /** The same as a tree, a line a model below its taxonomy_path, a column a data set and view (five at most; the test split, or the
- *  first that there is): "text", "md" or "tex". TX_EUSAGE. */
+ *  first that there is), in a format of sheets. TX_EUSAGE. */
 tx_status tx_results_tree(int n, const tx_run_info run[], const char *format, tx_text *out);
 #endif

@@ -43,6 +43,13 @@ static quality quality_of(const tx_board_row *r, const char *name)
     return q;
 }
 
+double tx_metrics_value(const tx_board_row *r, const char *name, double *error)
+{
+    quality q = quality_of(r, name);
+    *error = q.error;
+    return q.n_seed ? q.value : NAN;
+}
+
 /* Names of metrics in the order of the runs, those of real rows left out; NULL-terminated, to be freed. */
 static const char **names_of(const tx_board_block *b)
 {

@@ -191,7 +191,7 @@ static void add_references(tx_board_block *b, span v, tx_split s)
 
 static tx_board_block make_block(span v, tx_split s)
 {
-    tx_board_block b = {.row = tx_alloc((size_t)v.n, sizeof *b.row)};
+    tx_board_block b = {.row = tx_alloc((size_t)v.n, sizeof *b.row), .run = v.run, .n_run = v.n};
     tx_copy_text(b.dataset, sizeof b.dataset, v.run->dataset);
     tx_copy_text(b.view, sizeof b.view, v.run->view);
     tx_copy_text(b.measure, sizeof b.measure, v.run->measure);

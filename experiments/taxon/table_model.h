@@ -41,6 +41,8 @@ typedef struct tx_board_block {
     tx_split
         split; /**< TX_SIMULATED: rows that each model drew itself, evidence about estimators and never a ranking */
     size_t n_example; /**< of the longest estimate */
+    const tx_run_info *run; /**< [n_run] all of the data set and view, variants that are not shown too; borrowed */
+    int n_run;
     int n_row, n_reference;
     tx_board_row *row;
     struct {
@@ -60,6 +62,8 @@ void tx_board_free(tx_board *b);
 /** The run's estimate of the split, name, estimator, kind and brief settings of another; NULL without, or if it
  * diverged. */
 const tx_estimate *tx_board_estimate(const tx_run_info *r, const tx_estimate *like);
+/** The block's table. */
+void tx_board_sheet(const tx_board_block *b, const tx_format *f, tx_text *out);
 /** What the signs and errors of a table mean, and what was evaluated; `metrics`: of sample quality
  * too. The lines below it. */
 void tx_board_notes(const tx_board *b, const tx_format *f, bool metrics, tx_text *out);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "experiments/taxon/sheet.h"
 #include "experiments/taxon/table.h"
-#include "experiments/taxon/table_model.h"
+#include "experiments/taxon/table_tree.h"
 
 enum { PER_BLOCK = 2, MAX_BLOCKS = (TX_SHEET_COLUMNS - 1) / PER_BLOCK };
 
@@ -19,18 +19,6 @@ static const char *const branches[] = {"explicit/tractable/fvbn",
                                        "implicit/markov_chain",
                                        "implicit/direct"};
 
-typedef struct line {
-    const char *path, *label;
-    size_t branch, place; /* place: where it was met first */
-    const tx_board_row *row[MAX_BLOCKS];
-} line;
-
-typedef struct tree {
-    int n_block, n_line;
-    const tx_board_block *block[MAX_BLOCKS];
-    line *line;
-} tree;
-
 static size_t branch_of(const char *path)
 {
     size_t i = 0;
@@ -40,28 +28,32 @@ static size_t branch_of(const char *path)
 
 static int by_branch(const void *one, const void *other)
 {
-    const line *a = one, *b = other;
+    const tx_tree_line *a = one, *b = other;
     if (a->branch != b->branch) return a->branch < b->branch ? -1 : 1;
     int order = strcmp(a->path, b->path);
     return order ? order : a->place < b->place ? -1 : 1;
 }
 
-static line *line_of(tree *t, const tx_board_row *r)
+static tx_tree_line *line_of(tx_tree *t, const tx_board_row *r)
 {
     for (int i = 0; i < t->n_line; i++)
         if (strcmp(t->line[i].label, r->label) == 0 && strcmp(t->line[i].path, r->taxonomy_path) == 0)
             return &t->line[i];
     t->line = tx_grow(t->line, (size_t)t->n_line, sizeof *t->line);
-    line *l = &t->line[t->n_line];
-    *l = (line){
-        .path = r->taxonomy_path, .label = r->label, .branch = branch_of(r->taxonomy_path), .place = (size_t)t->n_line};
+    tx_tree_line *l = &t->line[t->n_line];
+    *l = (tx_tree_line){.path = r->taxonomy_path,
+                        .label = r->label,
+                        .branch = branch_of(r->taxonomy_path),
+                        .place = (size_t)t->n_line,
+                        .row = tx_alloc((size_t)t->n_block, sizeof *l->row)};
     t->n_line++;
     return l;
 }
 
 /* Of a data set and view the test split, or the first that there is. */
-static void choose_blocks(tree *t, const tx_board *b)
+static void choose_blocks(tx_tree *t, const tx_board *b, int most)
 {
+    t->block = tx_alloc((size_t)b->n_block, sizeof *t->block);
     for (int i = 0; i < b->n_block; i++) {
         const tx_board_block *new = &b->block[i];
         if (new->split == TX_SIMULATED) continue;
@@ -70,18 +62,25 @@ static void choose_blocks(tree *t, const tx_board *b)
                (strcmp(t->block[k]->dataset, new->dataset) != 0 || strcmp(t->block[k]->view, new->view) != 0))
             k++;
         if (k < t->n_block && new->split == TX_TEST) t->block[k] = new;
-        if (k == t->n_block && k < MAX_BLOCKS) t->block[t->n_block++] = new;
+        if (k == t->n_block && k < most) t->block[t->n_block++] = new;
     }
 }
 
-static tree grow(const tx_board *b)
+tx_tree tx_tree_new(const tx_board *b, int most)
 {
-    tree t = {0};
-    choose_blocks(&t, b);
+    tx_tree t = {0};
+    choose_blocks(&t, b, most);
     for (int k = 0; k < t.n_block; k++)
         for (int i = 0; i < t.block[k]->n_row; i++) line_of(&t, &t.block[k]->row[i])->row[k] = &t.block[k]->row[i];
     qsort(t.line, (size_t)t.n_line, sizeof *t.line, by_branch);
     return t;
+}
+
+void tx_tree_free(tx_tree *t)
+{
+    for (int i = 0; i < t->n_line; i++) free(t->line[i].row);
+    free(t->line);
+    free(t->block);
 }
 
 static int width_of(const tx_board_block *b)
@@ -97,7 +96,7 @@ static int width_of(const tx_board_block *b)
 }
 
 /* All estimates of a model, its first one on its own line and the others below. */
-static void put_line(const tree *t, const line *l, const tx_format *f, tx_sheet *s)
+static void put_line(const tx_tree *t, const tx_tree_line *l, const tx_format *f, tx_sheet *s)
 {
     char buf[TX_SHEET_CELL];
     int deepest = 1;
@@ -120,7 +119,7 @@ static void put_line(const tree *t, const line *l, const tx_format *f, tx_sheet 
     }
 }
 
-static void print(const tree *t, const tx_format *f, tx_text *out)
+static void print(const tx_tree *t, const tx_format *f, tx_text *out)
 {
     char head[MAX_BLOCKS][2 * TX_NAME_MAX + 2];
     tx_column column[1 + PER_BLOCK * MAX_BLOCKS] = {{"model", TX_ALIGN_LEFT}};
@@ -148,9 +147,10 @@ tx_status tx_results_tree(int n, const tx_run_info run[], const char *format, tx
     TX_TRY(tx_format_find(format, &f));
     if (!f->sheet)
         return tx_fail(TX_EUSAGE,
-                       "the tree is for people: text, md or tex, not %s, whose rows have their taxonomy_path", format);
+                       "the tree is for people: text, md, tex or html, not %s, whose rows have their taxonomy_path",
+                       format);
     tx_board *b = tx_board_new(n, run);
-    tree t = grow(b);
+    tx_tree t = tx_tree_new(b, MAX_BLOCKS);
     tx_text measures = {0};
     print(&t, f, out);
     for (int k = 0; k < t.n_block; k++)
@@ -160,7 +160,7 @@ tx_status tx_results_tree(int n, const tx_run_info run[], const char *format, tx
     f->notes(measures.s, out);
     tx_board_notes(b, f, false, out);
     tx_text_free(&measures);
-    free(t.line);
+    tx_tree_free(&t);
     tx_board_free(b);
     return TX_OK;
 }
