@@ -158,7 +158,7 @@ def main(command, extended, write):
     known = words_known(extended)
     chapters = guide.chapters()
     result.check(len(chapters) >= 8, f"{len(chapters)} chapters")
-    made = lambda chapter: any(b.words[0] in ("c", "diff") for b in chapter.blocks)
+    made = lambda chapter: any(b.words[:1] in (["c"], ["diff"]) for b in chapter.blocks)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda chapter: play(chapter, extended if made(chapter) else command, result, write), chapters))
     for chapter in chapters:

@@ -53,7 +53,7 @@ def changed(text, diff):
 def overlay(out):
     """The tree's files as the guide's blocks make them, one change after the other."""
     files = {}
-    for block in (b for chapter in chapters() for b in chapter.blocks if b.words[0] in ("c", "diff")):
+    for block in (b for chapter in chapters() for b in chapter.blocks if b.words[:1] in (["c"], ["diff"])):
         path = block.words[1]
         if block.is_a("diff"):
             files[path] = changed(files.get(path) or (ROOT / path).read_text(encoding="utf-8"), block.text)
