@@ -22,7 +22,7 @@ from taxon import np
 
 CONFIG = """seeds: [0, 1]
 datasets:
-  - {path: pictures.npy, view: binarised}
+  - {path: pictures.npy, view: binarised, n_train: 60}
   - {name: ring, n_train: 200, n_valid: 60, n_test: 60}
   - {name: mixture_1d, n_train: 200, n_valid: 60, n_test: 60}
 train: {epochs: 3, batch: 20}
@@ -249,6 +249,7 @@ def check_whole(taxon, plots, check):
     for part in ("taxon reproduce out/ring-raw/vae/seed-0/result.h5", "learning_rate: 0.001", "compiler", "version_hdf5",
                  "over seeds", "lower bound", "mmd"):
         check(part in said, f"not said: {part}")
+    check_nearest(page, check)
     check("Paired differences" in said and "independent - vae" in said, "paired differences")
     # The configuration that is printed makes the same runs again.
     found = re.search(r"pictures-binarised\.yaml</code></pre>\s*<pre[^>]*><code>(.*?)</code>", text, re.S)
@@ -259,6 +260,17 @@ def check_whole(taxon, plots, check):
     sums = [tx.h5py.File(f"{o}/pictures-binarised/made/seed-1/result.h5").attrs["content_sha256"] for o in ("out", "again")]
     check(sums[0] == sums[1], "a run of the printed configuration is the same")
     return text
+
+
+def check_nearest(page, check):
+    """The distances told are those to the nearest of all training rows, which a run keeps when they are few."""
+    said = " ".join(page.text)
+    for model in ("made", "vae", "gan", "independent"):
+        with tx.h5py.File(f"out/pictures-binarised/{model}/seed-0/result.h5") as f:
+            train, x = f["data/train/x"][:].astype(float), f["samples/x"][:10]
+        least = np.sqrt(((x[:, None] - train[None]) ** 2).sum(2)).min(1)
+        told = re.search(rf"{model}, seed 0: distances ([\d., ]+); mean ([\d.]+)", said)
+        check(told and np.allclose([float(d) for d in told[1].split(",")], least, atol=6e-3) and len(train) == 60, f"nearest of {model}: {told}, {least}")
 
 
 def check_missing(taxon, whole, check):

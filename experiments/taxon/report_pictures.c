@@ -21,6 +21,7 @@ typedef struct album {
     size_t height, width, channel, dim, cut; /* cut: pixels a side that become one */
     double top;                              /* the value that is white */
     int rows;
+    size_t fewest;      /* samples of a model */
     double strip, pair; /* bytes of a picture, and of a pair, of every model */
     double lo, hi;      /* of dots */
 } album;
@@ -283,20 +284,26 @@ static bool all_finite(size_t n, const real x[])
 /* Test rows first, as what is to be expected of rows that were not copied; then each model's first samples. */
 static neighbours gather_rows(album *a, size_t per)
 {
-    size_t room = ((size_t)a->rows + 1) * per, n_test = per;
+    size_t n_test = per < a->fewest ? per : a->fewest;
+    real *test = test_rows(a, &n_test);
+    per = n_test;
+    size_t room = ((size_t)a->rows + 1) * per;
     neighbours q = {
         .per = per, .x = tx_alloc(room * a->dim, sizeof *q.x), .run = tx_alloc((size_t)a->rows + 1, sizeof *q.run)};
-    real *test = test_rows(a, &n_test);
-    if (test && n_test == per) memcpy(q.x, test, per * a->dim * sizeof *q.x), q.n = per;
+    memcpy(q.x, test, per * a->dim * sizeof *q.x);
+    q.n = per;
     free(test);
-    for (int i = 0; q.n && i < a->rows; i++) {
+    for (int i = 0; i < a->rows; i++) {
         samples s;
         const tx_run_info *run = tx_report_run(&a->v->main->row[i]);
         if (!read_samples(a->r, run, &s)) continue;
-        if (s.dim == a->dim && s.n >= per && all_finite(per * a->dim, s.x)) {
+        if (s.dim == a->dim && all_finite(per * a->dim, s.x)) {
             q.run[q.n / per] = run;
             memcpy(q.x + q.n * a->dim, s.x, per * a->dim * sizeof *q.x);
             q.n += per;
+        } else {
+            tx_report_note(a->r, "%s: samples of %s are not finite: their nearest training rows are left out.", a->name,
+                           run->label);
         }
         free_samples(&s);
     }
@@ -356,11 +363,13 @@ static void weigh(album *a)
     real *test = test_rows(a, &n);
     double real_row = test ? bytes_of(a, n, test) : 0;
     free(test);
+    a->fewest = MOST;
     a->strip = real_row;
     a->pair = 2 * real_row;
     for (int i = 0; i < a->rows; i++) {
         samples s;
         if (!read_samples(a->r, tx_report_run(&a->v->main->row[i]), &s)) continue;
+        if (s.n < a->fewest) a->fewest = s.n;
         if (s.dim == a->dim) {
             double drawn = bytes_of(a, s.n, s.x);
             a->strip += drawn + (s.mean ? bytes_of(a, s.n, s.mean) : 0);
@@ -393,7 +402,7 @@ static void put_nearest(album *a, size_t share)
     tx_html_add(&a->r->out, " (%s). ", a->top > 1 ? "levels" : a->height ? "pixels from 0 to 1" : "as stored");
     tx_text_add(&a->r->out,
                 "Samples that are much nearer than test rows are would be copies.</p>\n<div class=\"grid\">\n");
-    if (q.n) search(a, &q);
+    search(a, &q);
     for (size_t k = 0; k * q.per < q.n; k++) put_pairs(a, &q, k);
     tx_text_add(&a->r->out, "</div>\n");
     free(q.x), free(q.run), free(q.square), free(q.which);

@@ -119,7 +119,7 @@ static void close_group(tx_report *r, size_t before, size_t begun)
 
 /* A panel each: likelihoods, for which more is better; objectives, for which less is; and the rest. -1: none of these.
  */
-enum { PANELS = 3, PANEL_HEIGHT = 190 };
+enum { PANELS = 3, PANEL_HEIGHT = 200 };
 static int panel_of(const char *name)
 {
     static const char *const other[] = {"epoch", "step", "learning_rate"};
@@ -130,7 +130,9 @@ static int panel_of(const char *name)
 
 typedef struct curves {
     size_t n, n_in[PANELS]; /* epochs; curves that are drawn */
-    int32_t *step;
+    int32_t *step;          /* or epochs, of models whose epochs are no steps */
+    const char *axis;
+    double low[PANELS], high[PANELS];
     tx_text data, plot[PANELS], alt;
 } curves;
 
@@ -147,6 +149,8 @@ static void add_curve(curves *c, const char *name, const double value[])
         tx_text_add(&points, "%d %.6g\n", c->step[i], value[i]);
         if (shown++ == 0) first = value[i];
         last = value[i];
+        if (!*k && shown == 1) c->low[panel] = c->high[panel] = last;
+        c->low[panel] = fmin(c->low[panel], last), c->high[panel] = fmax(c->high[panel], last);
     }
     if (shown > 1 && *k < SERIES) {
         tx_text_add(&c->data, "$p%d_%zu << E\n%sE\n", panel, *k, points.s);
@@ -167,6 +171,13 @@ static void read_curves(tx_h5 *file, curves *c)
     char path[TX_NAME_MAX + 16];
     c->step = tx_h5_has(file, "/train/step") ? tx_h5_get(file, "/train/step", TX_H5_I32, &shape) : NULL;
     c->n = c->step ? shape.dim[0] : 0;
+    c->axis = "step";
+    if (c->n && c->step[0] == c->step[c->n - 1]) {
+        free(c->step);
+        c->step = tx_h5_get(file, "/train/epoch", TX_H5_I32, &shape);
+        c->n = c->step && shape.dim[0] == c->n ? c->n : 0;
+        c->axis = "epoch";
+    }
     tx_h5_name *name = tx_h5_list(file, "/train", &n_name);
     for (size_t i = 0; c->n && i < n_name; i++) {
         if (panel_of(name[i]) < 0) continue;
@@ -176,6 +187,16 @@ static void read_curves(tx_h5 *file, curves *c)
         free(value);
     }
     free(name);
+}
+
+/* The round number that cuts a range into five pieces at most. */
+static double tic(double range)
+{
+    static const double round[] = {1, 2, 5, 10};
+    double power = pow(10, floor(log10(range / 5)));
+    size_t k = 0;
+    while (k + 1 < TX_LEN(round) && range / (round[k] * power) > 5) k++;
+    return range > 0 ? round[k] * power : 1;
 }
 
 /* Every curve of a run against its steps; false: it has none. */
@@ -190,15 +211,15 @@ static bool make_curves(tx_h5 *file, const char *label, figure *f)
         begin(&f->script, f->width, f->height);
         tx_text_add(
             &f->script,
-            "%sset key above left vertical maxrows 3 samplen 1.5 font ',11'\nset xtics font ',11'\nset lmargin 8\n"
+            "%sset key above left vertical maxrows 3 samplen 1.5 font ',11'\nset xtics %.3g font ',11'\nset lmargin 8\n"
             "set rmargin 2\nset multiplot layout %d,1\n",
-            c.data.s, panels);
-        tx_text_add(&f->alt, "Learning curves of %s: %s, over %d steps.", label, c.alt.s, c.step[c.n - 1]);
+            c.data.s, tic(c.step[c.n - 1] - c.step[0]), panels);
+        tx_text_add(&f->alt, "Learning curves of %s: %s, over %d %ss.", label, c.alt.s, c.step[c.n - 1], c.axis);
     }
     for (int k = 0; k < PANELS; k++) {
         if (!c.plot[k].len) continue;
-        if (++done == panels) tx_text_add(&f->script, "set xlabel 'step' offset 0,0.6\n");
-        tx_text_add(&f->script, "%s\n", c.plot[k].s);
+        if (++done == panels) tx_text_add(&f->script, "set xlabel '%s' offset 0,0.6\n", c.axis);
+        tx_text_add(&f->script, "set ytics %.3g\n%s\n", tic(c.high[k] - c.low[k]), c.plot[k].s);
         tx_text_free(&c.plot[k]);
     }
     free(c.step);
@@ -321,7 +342,7 @@ static void make_histogram(const sample *s, double lo, double hi, figure *f)
                 tx_kind_plain(s->cell->kind), exact ? "" : " by ", exact ? "" : s->cell->by, quantile(s, 0.5),
                 quantile(s, 0.25), quantile(s, 0.75));
     if (below) tx_text_add(&f->caption, "; %zu example%s below the frame", below, tx_plural((long long)below));
-    if (above) tx_text_add(&f->caption, "; %zu above it", above);
+    if (above) tx_text_add(&f->caption, "; %zu above%s", above, below ? " it" : " the frame");
 }
 
 void tx_report_histograms(tx_report *r, tx_report_view *v)

@@ -18,8 +18,8 @@ const char *const tx_report_style[] = {
     "pre{background:var(--soft);padding:.75rem;margin:.5rem 0;overflow:auto}\n"
     "nav ul{columns:2 16rem;padding-left:1.2rem}\n"
     "nav li{break-inside:avoid}\n"
-    ".scroll{overflow:auto;margin:1rem 0;border:1px solid "
-    "var(--line);max-height:85vh;width:fit-content;max-width:100%}\n",
+    ".scroll{overflow:auto;margin:1rem 0;border:1px solid var(--line);width:fit-content;max-width:100%}\n",
+    ".long{max-height:85vh}\n"
     ".scroll:focus-visible{outline:3px solid var(--link)}\n"
     "table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}\n"
     "caption{text-align:left;padding:.5rem .6rem;font-weight:600;position:sticky;left:0;max-width:calc(100vw - "

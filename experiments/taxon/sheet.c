@@ -238,10 +238,11 @@ static void html_line(tx_text *t, const tx_sheet *s, int k)
     tx_text_add(t, "</tr>\n");
 }
 
-/* A box of its own, so that a wide table is moved in it and not the page. */
+/* A box of its own, so that a wide table is moved in it and not the page; a long one in both ways. */
+enum { LONG = 80 };
 static void sheet_html(const char *heading, const tx_sheet *s, tx_text *t)
 {
-    tx_text_add(t, "<div class=\"scroll\" role=\"group\" tabindex=\"0\" aria-label=\"");
+    tx_text_add(t, "<div class=\"scroll%s\" role=\"group\" tabindex=\"0\" aria-label=\"", s->n > LONG ? " long" : "");
     tx_html_text(t, heading);
     tx_text_add(t, "\">\n<table>\n<caption>");
     tx_html_text(t, heading);
