@@ -89,6 +89,13 @@ for shell in bash zsh fish; do
 done
 none "the completions are installed" "$(for f in bash-completion/completions/taxon zsh/site-functions/_taxon fish/vendor_completions.d/taxon.fish; do cmp "${f%%-*}" "$prefix/share/$f" 2>/dev/null || cmp "${f%%/*}" "$prefix/share/$f"; done 2>&1)"
 
+# The C interface in HTML.
+if command -v doxygen >/dev/null; then
+    none "doxygen has nothing against the headers" "$(cd "$build/packaging" && doxygen Doxyfile 2>&1 || echo failed)"
+    none "it has a page for each module and function" "$(for word in group__tensor group__model; do [ -e "$build/packaging/doc/html/$word.html" ] || echo "no $word"; done
+        grep -q tx_matmul "$build/packaging/doc/html/group__tensor.html" || echo "no tx_matmul")"
+fi
+
 # On any x86-64: no instruction newer than the baseline outside of the objects that are chosen at start.
 if [ "$(uname -m)" = x86_64 ]; then
     find "$build" -name '*.o' -path '*/common/*' -o -name '*.o' -path '*/models/*' -o -name '*.o' -path '*/experiments/*' | grep -vE '_isa_c_v[234]\.dir/|/tests/' >objects

@@ -12,8 +12,7 @@ typedef double real;
 typedef float real;
 #endif
 
-/** Outcome of a call that can fail because of the world or the numbers, never because of the code.
- *  The value of a status is the exit code of the command that ends with it. */
+/** Every status: name, value, what its exit code says. */
 #define TX_STATUS_MAP(X)                                               \
     X(OK, 0, "success")                                                \
     X(EDIVERGED, 3, "finished, but something diverged, failed, or was left out") \
@@ -25,12 +24,15 @@ typedef float real;
     X(EIO, 74, "input or output error")                                \
     X(ESTOPPED, 75, "stopped with a checkpoint: run the same command again") \
     X(ECONFIG, 78, "bad configuration key or value")
+/** Outcome of a call that can fail because of the world or the numbers, never because of the code.
+ *  The value of a status is the exit code of the command that ends with it. */
 typedef enum tx_status {
 #define X(name, code, text) TX_##name = code,
     TX_STATUS_MAP(X)
 #undef X
 } tx_status;
 
+/** What the exit code of that status says, a line of `man taxon`; "unknown status" of any other number. */
 const char *tx_status_text(tx_status s);
 
 /** Record a message for this thread and return `s`: `return tx_fail(TX_EIO, "%s: ...", path)`. Messages carry
@@ -48,6 +50,7 @@ const char *tx_last_error(void); /**< message of this thread's last tx_fail; val
 
 /** A caller's duty (shape, NULL, range). Always on: prints place, expression and message, then abort(). */
 #define TX_REQUIRE(cond, ...) ((cond) ? (void)0 : tx_die(__FILE__, __LINE__, #cond, __VA_ARGS__))
+/** What TX_REQUIRE does where the condition is false. */
 _Noreturn void tx_die(const char *file, int line, const char *cond, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -73,6 +76,7 @@ bool tx_write_all(int fd, const void *data, size_t bytes);
 
 double tx_now(void); /**< seconds of a clock that never steps back: for durations and deadlines */
 
+/** Members of an array (not of a pointer). */
 #define TX_LEN(array) (sizeof(array) / sizeof *(array))
 enum { TX_NAME_MAX = 128, TX_TEXT_MAX = 1024 };
 #endif

@@ -10,6 +10,7 @@ typedef struct tx_moments {
     double mean, square; /**< 0 where n is 0; sum of (value - mean)^2 */
 } tx_moments;
 
+/** One value more. */
 void tx_moments_add(tx_moments *m, double value);
 double tx_moments_mean(const tx_moments *m);  /**< NAN where n is 0 */
 double tx_moments_error(const tx_moments *m); /**< standard error of the mean: NAN where n is less than 2 */
@@ -19,7 +20,9 @@ tx_moments tx_moments_of(size_t n, const double value[]);
 double tx_log_sum_exp(size_t n, const double a[]);
 /** A running log sum exp, begun as TX_LOG_SUM; its value is largest + log(scaled). What is e^-40 of the largest is left out. */
 typedef struct tx_log_sum { double largest, scaled; } tx_log_sum;
+/** That of nothing: log 0. */
 #define TX_LOG_SUM ((tx_log_sum){-INFINITY, 0})
+/** exp(w) more, and the log of all; -INFINITY of nothing. */
 void   tx_log_sum_add(tx_log_sum *s, double w);
 double tx_log_sum_value(const tx_log_sum *s);
 #endif

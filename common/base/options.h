@@ -6,7 +6,9 @@
 #include "common/base/yaml.h"
 
 enum { TX_LIST_MAX = 64 };
+/** Values of a list option: v[0..n). */
 typedef struct tx_ints  { int n; int v[TX_LIST_MAX]; } tx_ints;
+/** The same of reals. */
 typedef struct tx_reals { int n; double v[TX_LIST_MAX]; } tx_reals;
 
 /** C type of the field behind each option type: int, double, bool, int (index into choices), char[TX_TEXT_MAX],
@@ -15,6 +17,7 @@ typedef enum tx_option_type {
     TX_OPT_INT, TX_OPT_REAL, TX_OPT_BOOL, TX_OPT_CHOICE, TX_OPT_STRING, TX_OPT_INTS, TX_OPT_REALS
 } tx_option_type;
 
+/** A row of a table of options. */
 typedef struct tx_option {
     const char    *name;     /**< key, lower_snake_case; NULL ends the table */
     tx_option_type type;

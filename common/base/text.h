@@ -10,6 +10,7 @@ typedef struct tx_text {
     size_t cap; /**< bytes allocated */
 } tx_text;
 
+/** As printf, behind what is there. */
 void tx_text_add(tx_text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void tx_text_free(tx_text *t); /**< back to {0} */
 

@@ -5,7 +5,9 @@
 #ifndef TX_BASE_YAML_H
 #define TX_BASE_YAML_H
 #include "common/base/base.h"
+/** What a node is. */
 typedef enum tx_yaml_kind { TX_YAML_SCALAR, TX_YAML_LIST, TX_YAML_MAP } tx_yaml_kind;
+/** A node with all below it, owned by its parent, the root by the caller (tx_yaml_free). */
 typedef struct tx_yaml {
     tx_yaml_kind    kind;
     char           *key;          /**< of a map's member, else NULL */

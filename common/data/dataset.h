@@ -12,6 +12,7 @@ const char *tx_split_name(tx_split s);                    /**< "train", "valid",
 
 /** What the stored numbers are. BINARY: {0,1}; LEVELS: {0..levels-1}; REAL: finite reals in the set's stated unit. */
 typedef enum tx_data_type { TX_BINARY, TX_LEVELS, TX_REAL } tx_data_type;
+/** Their names, in order. */
 #define TX_DATA_TYPE_CHOICES "binary|levels|real"
 
 typedef struct tx_dataset tx_dataset;
@@ -24,6 +25,7 @@ typedef struct tx_known {
     double (*mode)(const tx_dataset *d, size_t k, double centre[]); /**< writes centre[dim], returns the mode's deviation */
 } tx_known;
 
+/** A data set: what tx_dataset_open fills and tx_dataset_close frees. */
 struct tx_dataset {
     char         name[TX_NAME_MAX];                       /**< as the user gave it, or the file's base name: used in paths */
     const char  *citation;                                /**< key of paper/references.bib, or NULL */
@@ -72,5 +74,6 @@ typedef struct tx_set_ops {
     tx_status (*load)(tx_dataset *out, const tx_data_config *c, FILE *note);
 } tx_set_ops;
 extern const tx_set_ops *const tx_set_list[];             /**< NULL-terminated */
+/** NULL if there is none. */
 const tx_set_ops *tx_set_find(const char *name);
 #endif

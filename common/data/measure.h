@@ -2,6 +2,7 @@
 #ifndef TX_DATA_MEASURE_H
 #define TX_DATA_MEASURE_H
 #include "common/data/view.h"
+/** What a number is to the true log-likelihood. */
 typedef enum tx_kind { TX_EXACT, TX_LOWER_BOUND, TX_UPPER_BOUND, TX_ESTIMATE, TX_N_KIND } tx_kind;
 const char *tx_kind_name(tx_kind k);                      /**< "exact", "lower_bound", "upper_bound", "estimate" */
 const char *tx_kind_sign(tx_kind k);                      /**< "=", ">=", "<=", "~": the log-likelihood is SIGN the number */

@@ -11,6 +11,7 @@ typedef struct tx_table {
     float   *f32;                                         /**< [n,dim] */
     char     note[TX_TEXT_MAX];                           /**< what was found: "IDX u8 60000 x 28 x 28, gzip" */
 } tx_table;
+/** What the table holds; {0} is allowed. */
 void      tx_table_free(tx_table *t);
 /** A format: `probe` says whether these first bytes (decompressed) are its own. */
 typedef struct tx_reader_ops {

@@ -13,6 +13,7 @@
 #define TX_DATA_VIEW_H
 #include "common/data/dataset.h"
 
+/** What a density is a density of. */
 typedef enum tx_measure { TX_COUNTING, TX_LEBESGUE } tx_measure;
 const char *tx_measure_name(tx_measure m);                /**< "counting", "lebesgue" */
 
@@ -28,6 +29,7 @@ typedef struct tx_space {
 } tx_space;
 
 typedef struct tx_view tx_view;
+/** A kind of view. */
 typedef struct tx_view_ops {
     const char *name, *summary;
     /** NULL if this view of `d` makes sense, else the reason why not ("needs levels; 'ring' is real"). */
@@ -46,6 +48,7 @@ typedef struct tx_view_ops {
 } tx_view_ops;
 extern const tx_view_ops *const tx_view_list[];           /**< NULL-terminated */
 
+/** A view of one data set: tx_view_open fills it, tx_view_close frees it. */
 struct tx_view {
     const tx_view_ops *ops;
     const tx_dataset  *data;                              /**< borrowed */
@@ -63,6 +66,7 @@ struct tx_view {
 /** Options of a view: the `view:` key and its parameters. */
 typedef struct tx_view_config { int view; double lambda; } tx_view_config;
 extern const tx_option tx_view_options[];                 /**< view (choice; default raw), lambda (1e-6) */
+/** Names of all views with "|" between. */
 const char *tx_view_choices(void);
 
 /** A view that does not fit the data is TX_ECONFIG with the reason. `data` must outlive the view. */

@@ -20,6 +20,7 @@ typedef struct tx_imputation {
     char           none[TX_TEXT_MAX];                     /**< why there is no log_likelihood, or "" */
 } tx_imputation;
 
+/** A way to fill in missing variables. */
 typedef struct tx_impute_ops {
     const char *name, *summary, *citation;
     size_t      config_size;

@@ -20,10 +20,12 @@ typedef struct tx_anneal_config {
     int start, n_step, n_chain, n_leapfrog, schedule, n_example, n_pilot, n_sigma, n_valid, n_step_sigma;
     double acceptance, sigma, sigma_min, sigma_max;
 } tx_anneal_config;
+/** The table of tx_anneal_config. */
 extern const tx_option tx_anneal_options[];
 /** As tx_estimator_ops.unfit. */
 const char *tx_anneal_unfit(const tx_model_ops *m, const tx_view *v);
 
+/** Annealing that was set up for one model and view: schedule and, of a generator, sigma are chosen. */
 typedef struct tx_anneal tx_anneal;
 /** `name` is the estimator's, for messages; the pointers must outlive it. Progress is a share of the choice of sigma, of
  *  the pilot, and of n_frozen rows run after it. Options that contradict each other or the model are TX_ECONFIG. */

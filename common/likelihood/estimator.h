@@ -3,6 +3,7 @@
 #define TX_LIKELIHOOD_ESTIMATOR_H
 #include "common/model/estimate.h"
 #include "common/model/model.h"
+/** An estimator of log-likelihoods. */
 typedef struct tx_estimator_ops {
     const char *name, *summary, *citation;
     size_t      config_size;
@@ -17,5 +18,6 @@ typedef struct tx_estimator_ops {
                      void (*progress)(void *ctx, double share), void *ctx, tx_estimate *out);
 } tx_estimator_ops;
 extern const tx_estimator_ops *const tx_estimator_list[]; /**< NULL-terminated */
+/** NULL if there is none. */
 const tx_estimator_ops *tx_estimator_find(const char *name);
 #endif

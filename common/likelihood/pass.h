@@ -9,7 +9,9 @@ tx_status tx_score_rows(tx_model *m, const tx_view *v, tx_split s, size_t n, tx_
 /** A model and a tape for each thread of tx_parallel; they bind and reset as they like. Thread 0, which is also what calls
  *  from outside of it, has m itself, the others share its weights. The number of threads stays while they live. */
 typedef struct tx_worker { tx_model *m; tx_tape *tape; } tx_worker;
+/** A worker for each thread. */
 typedef struct tx_workers tx_workers;
+/** Owned by the caller (tx_workers_free), and freed before m. */
 tx_workers *tx_workers_new(tx_model *m);
 void        tx_workers_free(tx_workers *w);
 tx_worker   tx_worker_here(const tx_workers *w);          /**< of the thread that asks */

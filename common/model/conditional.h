@@ -20,7 +20,9 @@ struct tx_conditional {
     tx_var (*log_observed)(tx_model *m, tx_tape *t, const uint8_t missing[], tx_var x, tx_var z);
 };
 
+/** For `applies` where every set of missing variables will do. */
 bool   tx_applies_always(const tx_model *m, const uint8_t missing[], char why[TX_TEXT_MAX]);
+/** How many of dim variables are marked as missing. */
 size_t tx_missing_count(size_t dim, const uint8_t missing[]);
 /** A leaf of those columns of x[n,dim*per] that belong to the missing (else: to the observed) variables, the `per` columns of a
  *  variable adjacent: no gradient flows through it. */

@@ -12,12 +12,15 @@ struct tx_prior {
     void   (*fill)(tx_rng r, uint64_t first, size_t n, real z[]);             /**< as tx_rng_normal */
     double deviation;
 };
-extern const tx_prior tx_prior_normal, tx_prior_logistic;
+/** N(0, I); the other is a product of standard logistic distributions. */
+extern const tx_prior tx_prior_normal;
+extern const tx_prior tx_prior_logistic; /**< that product */
 
 /** The p(x|z) under which a latent-variable model is evaluated. A generator has none of its own: on {0,1}^D its output is
  *  read as the means of Bernoullis; on real values N(0, sigma^2 I) is laid over it, and the model evaluated is then
  *  G(z) + noise, not G(z), which has no density where k < D (Wu et al. 2017, section 2). */
 typedef enum tx_observation_kind { TX_OBSERVE_MODEL, TX_OBSERVE_BERNOULLI, TX_OBSERVE_NORMAL } tx_observation_kind;
+/** One of these, with its parameter. */
 typedef struct tx_observation {
     tx_observation_kind kind;
     double sigma;                                                             /**< of TX_OBSERVE_NORMAL, in the space's unit */

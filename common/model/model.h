@@ -11,6 +11,7 @@ typedef struct tx_model tx_model;
 typedef struct tx_prior tx_prior;                         /**< common/model/latent.h */
 typedef struct tx_energy tx_energy;                       /**< common/model/energy.h */
 typedef struct tx_conditional tx_conditional;             /**< common/model/conditional.h */
+/** Latent variables z of a model: how many, and p(z). */
 typedef struct tx_latent { size_t dim; const tx_prior *prior; } tx_latent;
 
 /** Spaces a model can be a distribution over: an OR of these. */
@@ -104,6 +105,7 @@ typedef struct tx_model_ops {
     tx_status (*iterate)(tx_model *m, const tx_view *v, uint64_t seed, uint64_t epoch, tx_metrics *out);
 } tx_model_ops;
 
+/** A model of one space: tx_model_new makes it, tx_model_free frees it with its nets. */
 struct tx_model {
     const tx_model_ops *ops;
     void           *state, *config;                       /**< the model's own structs */
@@ -141,9 +143,9 @@ size_t    tx_model_size(const tx_model *m);               /**< parameters in all
 tx_status tx_model_step(tx_model *m, tx_step *s, tx_tensor x, tx_metrics *out);
 /** Descend `loss` [any shape, summed] for one net with its optimiser: for custom steps. TX_EDIVERGED naming `what`. */
 tx_status tx_model_descend(tx_model *m, tx_step *s, int net, tx_var loss, const char *what);
+enum { TX_SAMPLE_CHUNK = 1000 };
 /** Samples first..first+n-1 in chunks of a fixed size, which is part of what a sample's last bits depend on; resets the tape.
  *  mean: use sample_mean where the model has it. */
-enum { TX_SAMPLE_CHUNK = 1000 };
 void      tx_model_sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, size_t n, bool mean, real x[]);
 /** Selection on valid: which score, if any. */
 typedef enum tx_score { TX_SCORE_NONE, TX_SCORE_LOG_PROB, TX_SCORE_ELBO, TX_SCORE_BOUND, TX_SCORE_UNNORMALISED } tx_score;

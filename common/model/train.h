@@ -3,6 +3,7 @@
 #define TX_MODEL_TRAIN_H
 #include "common/model/model.h"
 
+/** How a model is trained: the keys of `train:`. */
 typedef struct tx_train_config {
     int    epochs, batch, max_steps, patience, valid_every;
     int    optimizer;                                     /**< index into tx_optim_list */
@@ -16,16 +17,18 @@ extern const tx_option tx_train_options[];                /**< all but the optim
 tx_status tx_train_parse(tx_train_config *c, const tx_yaml *map, const char *origin);
 json_t   *tx_train_json(const tx_train_config *c);        /**< with the optimiser's keys */
 
-/** Columns of equal length, a row an epoch. Owned by the trainer. */
 enum { TX_MAX_CURVES = 16 };
+/** Columns of equal length, a row an epoch. Owned by the trainer. */
 typedef struct tx_curves {
     int  n_column, n_row, cap;
     char name[TX_MAX_CURVES][TX_NAME_MAX];                /**< epoch, step, objective, valid_objective, learning_rate, gradient... */
     double *value[TX_MAX_CURVES];                         /**< [n_row]; NAN where a row has none */
 } tx_curves;
 
+/** Training that can be stopped after any step. */
 typedef struct tx_trainer tx_trainer;
-typedef struct tx_trainer_state {                         /**< read-only picture for progress, records and results */
+/** Read-only picture for progress, records and results. */
+typedef struct tx_trainer_state {
     uint64_t epoch, step, batch_in_epoch, epochs, steps_an_epoch;
     bool     finished, early_stopped;
     double   best_score;                                  /**< of valid, nats in the data's unit; NAN without one */
@@ -41,12 +44,15 @@ void      tx_trainer_free(tx_trainer *t);
 tx_status tx_trainer_advance(tx_trainer *t, bool *epoch_done);
 /** TX_EDIVERGED where a weight is not finite. Steps look themselves; this is for what no step has made. */
 tx_status tx_trainer_check(const tx_trainer *t);
+/** How far it is. */
 tx_trainer_state tx_trainer_look(const tx_trainer *t);
+/** Borrowed, and good until the next step. */
 const tx_curves *tx_trainer_curves(const tx_trainer *t);
 size_t    tx_trainer_growths(const tx_trainer *t);        /**< system allocations of the step's memory so far */
 
-/** Everything that a resumed trainer needs, named, as arrays: `fn` is called for each in a fixed order and either saves
- *  or overwrites them. elem: 'r' = real, 'd' = double, 'u' = uint64_t. Curves are sized first by their row count. */
+/** Saves or overwrites data[n]; elem: 'r' = real, 'd' = double, 'u' = uint64_t. */
 typedef tx_status (*tx_visit_fn)(void *ctx, const char *name, char elem, size_t n, void *data);
+/** Everything that a resumed trainer needs, named, as arrays: `fn` is called for each in a fixed order. Curves are sized first by
+ *  their row count. */
 tx_status tx_trainer_visit(tx_trainer *t, tx_visit_fn fn, void *ctx);
 #endif

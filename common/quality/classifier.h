@@ -2,12 +2,14 @@
 #ifndef TX_QUALITY_CLASSIFIER_H
 #define TX_QUALITY_CLASSIFIER_H
 #include "common/tensor/layers.h"
+/** How a classifier is made. */
 typedef struct tx_classifier_config {
     tx_ints hidden;
     int     epochs, batch;
     double  learning_rate;
     bool    one_scale;                                    /**< all coordinates over one deviation: of pictures, or where rows are few */
 } tx_classifier_config;
+/** A perceptron that tells labels, owned by the caller. */
 typedef struct tx_classifier tx_classifier;
 /** NULL if there may be such hidden layers, else the reason. */
 const char    *tx_classifier_unfit(const tx_ints *hidden);

@@ -8,6 +8,7 @@
 enum { TX_METRIC_NUMBERS = 12,                            /**< at most that a metric makes, the real ones with them */
        TX_METRIC_ROWS = 10 };                             /**< at least of train and of test */
 
+/** A metric of samples, or of a model itself. */
 typedef struct tx_metric_ops {
     const char *name, *summary, *citation;
     size_t      config_size;
@@ -27,10 +28,12 @@ typedef struct tx_metric_ops {
     tx_status (*run_model)(const void *config, tx_model *m, const tx_view *v, uint64_t seed, tx_numbers *out);
 } tx_metric_ops;
 extern const tx_metric_ops *const tx_metric_list[];       /**< NULL-terminated */
+/** NULL if there is none. */
 const tx_metric_ops *tx_metric_find(const char *name);
 
 /** What every config of a metric of samples begins with, and its rows of the table of options. */
 typedef struct tx_metric_common { int n_sample, n_bootstrap; } tx_metric_common;
+/** Those rows: default and largest value of n_sample. */
 #define TX_METRIC_OPTIONS(n, most)                                                                                              \
     {"n_sample", TX_OPT_INT, offsetof(tx_metric_common, n_sample), n, 10, most, NULL,                                           \
      "samples of the model, and real rows of each side; fewer where test or train have fewer", NULL},                           \

@@ -6,6 +6,7 @@
 #include "common/data/view.h"
 #include "common/quality/classifier.h"
 
+/** What metrics of one view share: each part is made when it is first asked for. */
 typedef struct tx_quality {
     const tx_view *view;                                  /**< borrowed */
     double *mean;                                         /**< [dim] of the rows below in the data's unit; NULL: not yet asked for */
@@ -13,6 +14,7 @@ typedef struct tx_quality {
     tx_classifier *classifier;                            /**< of the labels, in the data's unit; NULL likewise */
     double accuracy;                                      /**< its share of right answers on test */
 } tx_quality;
+/** Owned by the caller; v must outlive it. */
 tx_quality *tx_quality_new(const tx_view *v);
 void        tx_quality_free(tx_quality *q);               /**< NULL is allowed */
 
@@ -22,7 +24,9 @@ real       *tx_quality_rows(const tx_quality *q, tx_split s, size_t n);
 
 /** Where distances are measured. */
 typedef enum tx_feature { TX_FEATURE_DATA, TX_FEATURE_PCA, TX_FEATURE_CLASSIFIER } tx_feature;
+/** Which features, and how many components of TX_FEATURE_PCA. */
 typedef struct tx_feature_config { int kind, n_component; } tx_feature_config;
+/** Rows of an option table for a tx_feature_config at that offset of its config. */
 #define TX_FEATURE_OPTIONS(at, dflt)                                                                                            \
     {"features", TX_OPT_CHOICE, (at) + offsetof(tx_feature_config, kind), dflt, 0, 0, "data|pca|classifier",                    \
      "where distances are measured: the data themselves, their principal components, or the last hidden layer of a "            \
@@ -32,6 +36,7 @@ typedef struct tx_feature_config { int kind, n_component; } tx_feature_config;
 
 /** Features of n rows with their squares, for tx_rows_distance. Owned: tx_points_free. */
 typedef struct tx_points { size_t n, dim; real *x; double *square; } tx_points;
+/** Of x[n,dim] in the unit of the data. */
 tx_points   tx_quality_points(tx_quality *q, const tx_feature_config *c, size_t n, const real *x);
 /** Those of tx_quality_rows. */
 tx_points   tx_quality_real_points(tx_quality *q, const tx_feature_config *c, tx_split s, size_t n);

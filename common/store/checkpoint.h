@@ -4,6 +4,7 @@
 #include "common/model/train.h"
 /** Two generations lie in a run's folder, the newer first; that before serves when the newer one is damaged. */
 enum { TX_GENERATIONS = 2 };
+/** Their names in the folder. */
 extern const char *const tx_checkpoint_name[TX_GENERATIONS];
 /** Path of the newest generation in this folder, the caller's to free; NULL: there is none. */
 char *tx_checkpoint_newest(const char *folder);

@@ -12,12 +12,15 @@
 #include "common/store/content.h"
 #include "common/tensor/tensor.h"
 
+/** The types of arrays that our files have. */
 typedef enum tx_h5_type { TX_H5_F64, TX_H5_F32, TX_H5_U8, TX_H5_I32, TX_H5_TEXT, TX_H5_N_TYPE } tx_h5_type;
+/** That of `real`. */
 #define TX_H5_REAL (sizeof(real) == sizeof(double) ? TX_H5_F64 : TX_H5_F32)
 /** What netCDF-4 calls a dimension that is no variable; its size in ten characters follows. */
 #define TX_H5_PURE    "This is a netCDF dimension but not a netCDF variable."
 #define TX_H5_TRAILER "TAXONSHA256 " /**< then 64 hexadecimal digits and a newline end every file */
 
+/** A file of ours, being written in memory or read. */
 typedef struct tx_h5 {
     hid_t file, text; /**< the file in memory; the string type */
     char *path;
@@ -52,6 +55,7 @@ typedef struct tx_h5_array {
     const char *unit, *long_name; /**< required of numbers */
     bool by_row;                  /**< chunks hold one run along the last axis */
 } tx_h5_array;
+/** An array, and a single f64 as one. A failure is kept until the commit. */
 void tx_h5_put(tx_h5 *f, const tx_h5_array *a);
 void tx_h5_put_number(tx_h5 *f, const char *group, const char *name, double value, const char *unit,
                       const char *long_name);
@@ -64,11 +68,14 @@ void tx_h5_set_u8(tx_h5 *f, const char *object, const char *name, size_t n, cons
 
 /** Opens one of our files: trailer, `schema` and major version are checked. TX_ENOINPUT, TX_EDATA. */
 tx_status tx_h5_open(tx_h5 **out, const char *path, const char *schema);
+/** The first failure of any call with this file; its message is the last error. */
 tx_status tx_h5_status(const tx_h5 *f);
+/** Is there a group or array of this path? */
 bool tx_h5_has(tx_h5 *f, const char *path);
+/** A member's name. */
+typedef char tx_h5_name[TX_NAME_MAX];
 /** Names of a group's members in the order of strcmp, without dimensions that are not variables; free() it. NULL and 0
  *  where there is no such group. */
-typedef char tx_h5_name[TX_NAME_MAX];
 tx_h5_name *tx_h5_list(tx_h5 *f, const char *group, size_t *n);
 /** An array, or NULL with a failure; free() it. f32 and f64 convert into each other. Not for text.
  * `shape` may be NULL. */
@@ -88,6 +95,7 @@ void tx_h5_memory_name(const tx_h5 *f, char name[TX_H5_MEMORY_NAME]);
 bool tx_h5_type_of(hid_t type, tx_h5_type *out);          /**< false: none of ours */
 hid_t tx_h5_memory_type(const tx_h5 *f, tx_h5_type type); /**< little-endian, as in the file; borrowed */
 size_t tx_h5_type_size(tx_h5_type type);                  /**< of a value in memory */
+/** For messages. */
 const char *tx_h5_type_name(tx_h5_type type);
 bool tx_h5_is_pure_dimension(hid_t set);                 /**< a scale that is no variable */
 char *tx_h5_string_attribute(tx_h5 *f, hid_t attribute); /**< any scalar string; free() it; NULL: not one */

@@ -4,6 +4,7 @@
 #define TX_STORE_PAIRED_H
 #include "common/model/estimate.h"
 
+/** The difference of two models over the same examples. */
 typedef struct tx_difference {
     size_t n;          /**< rows: the first n, which all estimates have; 0: nothing was paired */
     int n_pair;        /**< seeds that both sides have */

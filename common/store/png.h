@@ -11,11 +11,12 @@ tx_status tx_png_grid_fits(const char *path, size_t n, size_t height, size_t wid
 /** Data of two dimensions: points x[n,2] as dots in a square picture over [lo,hi]^2. */
 tx_status tx_png_points(const char *path, const real *x, size_t n, double lo, double hi, size_t size);
 
-/** The same in memory, `name` standing for the file in messages: bytes to be freed. */
+/** A picture in memory: bytes to be freed. */
 typedef struct tx_png {
     unsigned char *data;
     size_t n, cap;
 } tx_png;
+/** As tx_png_grid and tx_png_points, in memory; `name` stands for the file in messages. */
 tx_status tx_png_grid_make(tx_png *out, const char *name, const uint8_t *picture, size_t n, size_t height, size_t width,
                            size_t channel, size_t columns, size_t zoom);
 tx_status tx_png_points_make(tx_png *out, const char *name, const real *x, size_t n, double lo, double hi, size_t size);

@@ -4,8 +4,10 @@
 #define TX_STORE_RUN_CACHE_H
 #include "common/store/paired.h"
 #include "common/store/run_file.h"
+/** In the folder of results. */
 #define TX_RUN_CACHE_NAME "compare.cache"
 
+/** What is known of the runs of a folder. */
 typedef struct tx_run_cache tx_run_cache;
 /** Of the runs below `dir`. Never fails: without a file that can be used it is empty. */
 tx_run_cache *tx_run_cache_open(const char *dir);

@@ -3,6 +3,7 @@
 #define TX_STORE_VARIANTS_H
 #include "common/store/run_file.h"
 
+/** What became of a variant on a grid. */
 typedef struct tx_choice {
     bool chosen;
     int n_tried;      /**< variants of the group among which valid chose; 1 where nothing did */

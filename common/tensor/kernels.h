@@ -45,16 +45,20 @@ void tx_dense_transposed(size_t n, size_t o, size_t i, real alpha, const real *x
 
 /** Element-wise over `len` values. */
 void tx_vec_act(tx_act act, size_t len, const real *x, real *y);
+/** dz = dy act'(z), written in y = act(z). */
 void tx_vec_act_grad(tx_act act, size_t len, const real *y, const real *dy, real *dz);
+/** y = f(x); errors of a few units in the last place; y may be x. */
 void tx_vec_exp(size_t len, const real *x, real *y);
 void tx_vec_log(size_t len, const real *x, real *y);
 void tx_vec_sqrt(size_t len, const real *x, real *y);
+/** y = a op b; y may be either. */
 void tx_vec_add(size_t len, const real *a, const real *b, real *y);
 void tx_vec_sub(size_t len, const real *a, const real *b, real *y);
 void tx_vec_mul(size_t len, const real *a, const real *b, real *y);
 void tx_vec_div(size_t len, const real *a, const real *b, real *y);
 void tx_vec_affine(size_t len, real scale, const real *x, real shift, real *y);  /**< y = scale x + shift */
 void tx_vec_axpy(size_t len, real alpha, const real *x, real *y);                /**< y += alpha x */
+/** Into [lo, hi]. */
 void tx_vec_clip(size_t len, const real *x, real lo, real hi, real *y);
 
 /** Rows and columns of [n,d]. */

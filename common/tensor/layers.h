@@ -6,17 +6,21 @@
 #include "common/tensor/ops.h"
 #include "common/tensor/params.h"
 enum { TX_MLP_MAX = 16 };                                /**< weight layers */
+/** A perceptron: n weight layers, act(... act(x w[0] + b[0]) ... w[n-1] + b[n-1]). */
 typedef struct tx_mlp { int n; tx_act hidden, out; tx_param w[TX_MLP_MAX], b[TX_MLP_MAX]; } tx_mlp;
 /** in -> hidden.v[0] -> ... -> out; weights NAME_w0, NAME_b0, ...; hidden lists from options go in as they are.
  *  Initialised he for ReLU kinds, else glorot; biases 0. More than TX_MLP_MAX - 1 hidden layers abort. */
 tx_mlp tx_mlp_add(tx_params *p, const char *name, size_t in, const tx_ints *hidden, size_t out, tx_act hidden_act, tx_act out_act);
+/** The same, with weights from `weight`. */
 tx_mlp tx_mlp_add_init(tx_params *p, const char *name, size_t in, const tx_ints *hidden, size_t out, tx_act hidden_act,
                        tx_act out_act, tx_init weight);
 tx_var tx_mlp_apply(tx_tape *t, const tx_params *p, const tx_mlp *m, tx_var x); /**< [n,in] -> [n,out] */
 /** A convolution, or one transposed, with bias and activation; weights NAME_w [taps in, out], NAME_b. It stays where it is
  *  while the tape lives, as part of a model's state does. */
 typedef struct tx_conv_layer { tx_conv conv; bool transposed; tx_act act; tx_param w, b; } tx_conv_layer;
+/** Declares its weights; biases are 0. */
 tx_conv_layer tx_conv_layer_add(tx_params *p, const char *name, const tx_conv *c, bool transposed, tx_act act, tx_init weight);
+/** Of images below one another, [n, height width in] -> [n, out_height out_width out]; transposed: back. */
 tx_var tx_conv_layer_apply(tx_tape *t, const tx_params *p, const tx_conv_layer *l, tx_var x);
 /** Inverted dropout (Srivastava et al. 2014): keeps with probability `keep` and divides by it. r[] names the step's noise:
  *  the rows are `parts` batches of equal size below one another, each with noise of its own, as if it were alone. */
@@ -34,7 +38,8 @@ tx_batchnorm tx_batchnorm_add(tx_params *running, const char *name, size_t width
 tx_var tx_batchnorm_train(tx_tape *t, tx_params *running, const tx_batchnorm *b, tx_var x, real keep, tx_var *log_deviation);
 tx_var tx_batchnorm_apply(tx_tape *t, const tx_params *running, const tx_batchnorm *b, tx_var x, tx_var *log_deviation);
 tx_var tx_batchnorm_invert(tx_tape *t, const tx_params *running, const tx_batchnorm *b, tx_var y); /**< of apply: y -> x */
-/** The activation named by a choice option "relu|leaky_relu|tanh|sigmoid|softplus" (index from 0). */
+/** The choices of an option that names an activation. */
 #define TX_ACT_CHOICES "relu|leaky_relu|tanh|sigmoid|softplus"
+/** The activation of such a choice (index from 0). */
 tx_act tx_act_of_choice(int index);
 #endif

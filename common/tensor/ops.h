@@ -4,16 +4,20 @@
 #define TX_TENSOR_OPS_H
 #include "common/tensor/kernels.h"
 #include "common/tensor/tape.h"
+/** a b, each transposed first where ta or tb says so: [n,k] [k,m] -> [n,m]. */
 tx_var tx_matmul(tx_tape *t, tx_var a, bool ta, tx_var b, bool tb);
 tx_var tx_add(tx_tape *t, tx_var a, tx_var b);            /**< same shape; likewise sub, mul, div */
 tx_var tx_sub(tx_tape *t, tx_var a, tx_var b);
 tx_var tx_mul(tx_tape *t, tx_var a, tx_var b);
 tx_var tx_div(tx_tape *t, tx_var a, tx_var b);
 tx_var tx_affine(tx_tape *t, tx_var x, real scale, real shift); /**< scale x + shift */
+/** s x. */
 tx_var tx_scale(tx_tape *t, tx_var x, real s);
+/** Element-wise, any shape. */
 tx_var tx_exp(tx_tape *t, tx_var x);
 tx_var tx_log(tx_tape *t, tx_var x);
 tx_var tx_sqrt(tx_tape *t, tx_var x);
+/** act(x), any shape. */
 tx_var tx_activation(tx_tape *t, tx_var x, tx_act act);
 /** dy * act'(z) written in the output y = act(z): for backward rules that hold an activation's output. */
 tx_var tx_activation_grad(tx_tape *t, tx_var y, tx_var dy, tx_act act);
@@ -25,8 +29,11 @@ tx_var tx_repeat_rows(tx_tape *t, tx_var x, size_t n);    /**< [1,d] -> [n,d] */
 tx_var tx_repeat_cols(tx_tape *t, tx_var x, size_t d);    /**< [n,1] -> [n,d] */
 tx_var tx_tile_rows(tx_tape *t, tx_var x, size_t times);  /**< [n,d] -> [n*times,d]: row i at i*times .. i*times+times-1 */
 tx_var tx_logsumexp(tx_tape *t, tx_var x);                /**< [n,d] -> [n,1] */
+/** Columns [from, to). */
 tx_var tx_slice_cols(tx_tape *t, tx_var x, size_t from, size_t to);
+/** b to the right of a: [n,d], [n,e] -> [n,d+e]. */
 tx_var tx_concat_cols(tx_tape *t, tx_var a, tx_var b);
+/** Rows [from, to). */
 tx_var tx_take_rows(tx_tape *t, tx_var x, size_t from, size_t to);
 tx_var tx_concat_rows(tx_tape *t, tx_var a, tx_var b);    /**< b below a */
 /** [n,d] -> [n,count]: columns from, from+stride, ... (the interleaved split of NICE), and its inverse scatter:
@@ -54,6 +61,7 @@ tx_var tx_mog_logp(tx_tape *t, tx_var x, tx_var logit, tx_var mean, tx_var logsd
  *  Constants of ops: in memory that outlives the tape's step. Measured, one core, 28 x 28 x 64 by 3 x 3: each map takes 1.5 to
  *  1.6 times its arithmetic at the speed of a large GEMM (1.2 at that of a GEMM 64 wide); 2 with 32 channels, 3 from one. */
 enum { TX_CONV_TAPS = 256 };                              /**< at most */
+/** Sizes of images and kernel, in the letters above: x[height,width,in], y[out_height,out_width,out]. */
 typedef struct tx_conv {
     size_t height, width, in, out_height, out_width, out;
     size_t kernel_h, kernel_w, stride, dilation, top, left, taps;
@@ -64,7 +72,7 @@ tx_conv tx_conv_same(size_t height, size_t width, size_t in, size_t out, size_t 
 tx_var tx_conv_forward(tx_tape *t, const tx_conv *c, tx_var x, tx_var w);    /**< -> y */
 tx_var tx_conv_transposed(tx_tape *t, const tx_conv *c, tx_var y, tx_var w); /**< -> x: <x, transposed(y,w)> = <forward(x,w), y> */
 tx_var tx_conv_weights(tx_tape *t, const tx_conv *c, tx_var x, tx_var y);    /**< -> w: <weights(x,y), w> = <forward(x,w), y> */
-/* fused with bias [1,out] (transposed: [1,in]) and activation */
+/** Fused with bias [1,out] (transposed: [1,in]) and activation. */
 tx_var tx_conv_dense(tx_tape *t, const tx_conv *c, tx_var x, tx_var w, tx_var b, tx_act act);
 tx_var tx_conv_transposed_dense(tx_tape *t, const tx_conv *c, tx_var y, tx_var w, tx_var b, tx_act act);
 #endif

@@ -7,7 +7,9 @@
 #define TX_TENSOR_RNG_H
 #include <gsl/gsl_rng.h>
 #include "common/base/base.h"
+/** A stream: key and path are its name. */
 typedef struct tx_rng { uint64_t key, path; } tx_rng;
+/** The stream that all others of a seed descend from. */
 tx_rng tx_rng_root(uint64_t seed);
 tx_rng tx_rng_fold(tx_rng r, uint64_t id);               /**< child stream by number: epoch, step, example */
 tx_rng tx_rng_named(tx_rng r, const char *purpose);      /**< child stream by name: "init", "shuffle" */
@@ -22,8 +24,8 @@ double tx_rng_uniform1(tx_rng r, uint64_t i);            /**< one value in (0,1)
 double tx_rng_normal1(tx_rng r, uint64_t i);             /**< one value, for scalar code */
 void   tx_rng_permutation(tx_rng r, size_t n, uint32_t perm[]);        /**< uniform over permutations of 0..n-1 */
 
-/** The same stream as a GSL generator, for GSL's samplers: state starts at block 0. gsl_rng_set(seed) names the stream
- *  root(seed). Free with gsl_rng_free. */
+/** Streams as GSL's generators; gsl_rng_set(seed) names the stream root(seed). */
 extern const gsl_rng_type *const tx_rng_gsl_type;
+/** The same stream as a GSL generator, for GSL's samplers: state starts at block 0. Free with gsl_rng_free. */
 gsl_rng *tx_rng_gsl(tx_rng r);
 #endif

@@ -6,6 +6,7 @@
 #include "common/tensor/kernels.h"
 #include "common/tensor/tape.h"
 
+/** A mask whose rows and columns are staircases. */
 typedef struct tx_stairs {
     size_t    in, out;
     uint32_t *seen;                                       /**< [out]: inputs that output c sees; never falls; owned */

@@ -6,6 +6,7 @@
 #include "common/tensor/arena.h"
 #include "common/tensor/tensor.h"
 enum { TX_MAX_IN = 6 };
+/** Nodes in the order in which they were made, with the memory of their values. */
 typedef struct tx_tape tx_tape;
 typedef struct tx_node tx_node;
 typedef const tx_node *tx_var;                            /**< handle; dies at tx_tape_reset */
@@ -32,15 +33,18 @@ typedef void tx_rows_fn(tx_var y, size_t from, size_t to, real *out);
 /** v.x is NULL while a postponed value has not been computed. */
 struct tx_node { tx_tensor v; const tx_op *op; tx_var in[TX_MAX_IN]; tx_attr a; void *saved; int index; tx_rows_fn *rows; };
 
+/** Its arena begins with so many bytes; owned by the caller, NULL may be freed. */
 tx_tape  *tx_tape_new(size_t reserve_bytes);
 void      tx_tape_free(tx_tape *t);
 void      tx_tape_reset(tx_tape *t);                      /**< forget all nodes; keeps the memory */
+/** Memory that lives until the next reset. */
 tx_arena *tx_tape_arena(tx_tape *t);
 size_t    tx_tape_growths(const tx_tape *t);              /**< system allocations of the tape and its arena so far */
 uint64_t  tx_tape_resets(const tx_tape *t);               /**< so far: variables made before the last one are dead */
 size_t    tx_tape_nodes(const tx_tape *t);                /**< since the last reset */
 tx_var    tx_leaf(tx_tape *t, tx_tensor v);               /**< borrow caller memory, which outlives the tape's step */
 tx_tensor tx_tape_tensor(tx_tape *t, size_t rows, size_t cols); /**< uninitialised arena memory, to fill and make a leaf of */
+/** A node: op of in[op->n_in], evaluated at once, its value of that shape in the arena. */
 tx_var    tx_apply(tx_tape *t, const tx_op *op, tx_shape shape, tx_var const in[], tx_attr a);
 /** The same, but the value is not computed before an op takes it, or tx_compute, or a gradient is asked for by tx_grad. */
 tx_var    tx_postpone(tx_tape *t, const tx_op *op, tx_shape shape, tx_var const in[], tx_attr a, tx_rows_fn *rows);

@@ -4,9 +4,13 @@
 #define TX_TENSOR_TENSOR_H
 #include "common/base/base.h"
 enum { TX_MAX_RANK = 4 };
+/** dim[0..rank). */
 typedef struct tx_shape { int rank; size_t dim[TX_MAX_RANK]; } tx_shape;
+/** x[product of dims], row-major. */
 typedef struct tx_tensor { real *x; tx_shape shape; } tx_tensor;
+/** Of a matrix. */
 tx_shape  tx_shape2(size_t rows, size_t cols);
+/** Same rank, same dims. */
 bool      tx_shape_equal(tx_shape a, tx_shape b);
 size_t    tx_len(tx_tensor t);                       /**< product of dims */
 size_t    tx_rows(tx_tensor t);                      /**< dim[0] */

@@ -3,9 +3,11 @@
 #define TX_TAXON_COMMAND_H
 #include "common/base/base.h"
 
+/** What the command is, in a line. */
 #define TX_SUMMARY "deep generative models compared on the same data"
 enum { TX_MAX_FLAGS = 16, TX_EXIT_BUG = 70, TX_EXIT_INTERRUPT = 130 };
 
+/** A row of a table of flags. */
 typedef struct tx_flag {
     const char *name; /**< without the dashes; NULL ends a table */
     char letter;      /**< 0: none */
@@ -22,6 +24,7 @@ typedef struct tx_args {
     char **v; /**< [n] arguments that are no flags */
 } tx_args;
 
+/** A subcommand. */
 struct tx_command {
     const char *name, *summary;
     const char *usage;            /**< what follows "taxon NAME" */
@@ -41,7 +44,9 @@ int tx_main(int argc, char **argv, const struct tx_model_ops *const own[]);
 /** What tx_main does after start-up: find the subcommand, parse, run; prints the message of a failure once. */
 int tx_command_main(int argc, char **argv);
 
+/** Was the switch given? A flag that the command does not have aborts, here and below. */
 bool tx_args_on(const tx_args *a, const char *flag);
+/** Its argument, or `otherwise` when it is absent. */
 const char *tx_args_text(const tx_args *a, const char *flag, const char *otherwise);
 /** An integer from min to max; TX_EUSAGE. *out is `otherwise` when the flag is absent. */
 tx_status tx_args_int(const tx_args *a, const char *flag, int min, int max, int otherwise, int *out);

@@ -40,6 +40,7 @@ typedef struct tx_arnet_mask {
                                            NULL where degrees do not rise with the units */
 } tx_arnet_mask;
 
+/** A masked net: made by tx_arnet_build as part of a model's state. */
 typedef struct tx_arnet {
     tx_arnet_spec spec;
     tx_params *net; /**< borrowed from the model */
@@ -80,6 +81,7 @@ void tx_bernoulli_part(const uint8_t missing[], bool of_missing, tx_tensor logit
 /** Of a model whose state is a tx_arnet with one Bernoulli logit a variable: where the missing variables end the order.
  *  Several sets of masks are the mixture of those in which they do. */
 bool tx_arnet_applies(const tx_model *m, const uint8_t missing[], char why[TX_TEXT_MAX]);
+/** What such a model knows of missing variables. */
 extern const tx_conditional tx_arnet_conditional;
 /** Output biases: logits of the training means, pulled towards 1/2 so that a constant variable stays finite. */
 void tx_bernoulli_bias(const tx_space *s, tx_tensor bias);

@@ -9,6 +9,7 @@
 
 enum { TX_GATED_LAYERS = 32, TX_GATED_LANES = 32 /**< samples drawn side by side */, TX_GATED_AT_ONCE = 1 << 14 };
 
+/** What a net of gated convolutions looks like. */
 typedef struct tx_gated_spec {
     size_t height, width;
     size_t first;    /**< pixels to the left, rows above and, there, columns to each side that the first layer sees */
@@ -40,7 +41,7 @@ typedef void (*tx_gated_draw)(const void *ctx, size_t var, size_t row, size_t n,
 /** Draws n rows, variable by variable: every unit is computed once, so that a sample costs one forward pass. */
 void tx_gated_sample(const tx_gated *g, tx_tape *t, size_t n, tx_gated_draw draw, const void *ctx);
 
-/* What a model whose state begins with a tx_gated, and whose variables have levels, does: as in tx_model_ops. */
+/** What a model whose state begins with a tx_gated, and whose variables have levels, does: as in tx_model_ops. */
 void tx_gated_level_init(tx_model *m);
 tx_var tx_gated_level_log_prob(tx_model *m, tx_tape *t, tx_var x);
 void tx_gated_level_sample(tx_model *m, tx_tape *t, tx_rng r, uint64_t first, tx_tensor x);

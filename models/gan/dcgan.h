@@ -9,6 +9,7 @@
 enum { TX_DCGAN_STAGES = 6 };
 /** A map or a dense layer with its shift [1,out], and behind a normalised one a gain. */
 typedef struct tx_dcgan_layer { tx_param w, gain, shift; tx_batchnorm norm; bool normalised; } tx_dcgan_layer;
+/** Convolutional G and D (Radford et al. 2016). */
 typedef struct tx_dcgan {
     int            n;                                    /**< maps */
     size_t         pack;                                 /**< images that D sees at once */

@@ -8,6 +8,7 @@
 
 enum { TX_DISCRIMINATOR = 1, TX_STATISTICS = 2 };        /**< nets of a model that has them */
 enum { TX_ARCHITECTURE_MLP, TX_ARCHITECTURE_DCGAN };
+/** Options of D and of the game. */
 typedef struct tx_discriminator_config {
     int    game, steps, packing;                         /**< of tx_games; of D a step of G; rows that D sees side by side */
     int    architecture;                                 /**< TX_ARCHITECTURE_* */
@@ -17,6 +18,7 @@ typedef struct tx_discriminator_config {
     double label_smoothing, gradient_penalty;
     tx_ints hidden, channels;
 } tx_discriminator_config;
+/** D in the architecture that was chosen; the other member is unused. */
 typedef struct tx_discriminator { tx_mlp mlp; tx_dcgan dcgan; } tx_discriminator;
 
 /** Rows of a model's option table; `d` is the tx_discriminator_config in its config of this type. */
@@ -75,6 +77,7 @@ typedef struct tx_meeting {
     tx_var value;                                        /**< without smoothing and penalty: the divergence is a function of it */
     tx_var slope;                                        /**< of each example, where the game has a penalty, else NULL */
 } tx_meeting;
+/** data and fake are [n,d] of one n; everything random comes from r. */
 tx_meeting tx_discriminator_meet(const tx_model *m, tx_tape *t, const tx_discriminator *d, const tx_discriminator_config *c,
                                  tx_rng r, tx_var data, tx_var fake);
 /** Adds loss_generator, loss_discriminator, d_real, d_fake, divergence and slope to what a step reports. */

@@ -6,7 +6,9 @@
 #include "common/tensor/rng.h"
 
 enum { TX_GAME_SMOOTHING = 1 /* D's targets may be smoothed */, TX_GAME_PENALTY = 2 /* D's slope is held at 1 */ };
+/** A term of a game, of D's last layer v, element-wise. */
 typedef tx_var tx_game_term(tx_tape *t, tx_var v);
+/** What D and G descend. */
 typedef struct tx_game {
     const char   *name;
     tx_game_term *output;                                /**< D's output: a probability, or T = g_f(v) of an f-divergence */
@@ -15,6 +17,7 @@ typedef struct tx_game {
     double        offset, scale;                         /**< divergence = offset + scale (what D descends), at the best D */
     unsigned      takes;                                 /**< OR of TX_GAME_* */
 } tx_game;
+/** Names of tx_games, in order. */
 #define TX_GAME_CHOICES                                                                                                \
     "non_saturating|minimax|maximum_likelihood|least_squares|kl|reverse_kl|jensen_shannon|pearson|squared_hellinger|"  \
     "total_variation|wasserstein"

@@ -5,12 +5,14 @@
 #include "common/model/latent.h"
 
 enum { TX_NICE_COUPLINGS = 32 };
+/** Options of NICE (Dinh et al. 2014). */
 typedef struct tx_nice_config {
     int    couplings, activation, prior, init;
     bool   data_init;
     double min_deviation;
     tx_ints hidden;
 } tx_nice_config;
+/** Coupling networks and log scales; part of a model's state. */
 typedef struct tx_nice { tx_mlp m[TX_NICE_COUPLINGS]; tx_param s; } tx_nice;
 
 /** Rows of the model's option table. */
@@ -32,8 +34,10 @@ typedef struct tx_nice { tx_mlp m[TX_NICE_COUPLINGS]; tx_param s; } tx_nice;
     {"min_deviation", TX_OPT_REAL, offsetof(tx_nice_config, min_deviation), "0.5", 1e-6, 1, NULL,                      \
      "of data_init: a deviation below this much of the largest is taken for that; what is narrower is left to training", NULL}
 
+/** As the function of that name in tx_model_ops. */
 tx_status tx_nice_check(const tx_model *m);
 void      tx_nice_build(tx_model *m);                    /**< makes net 0, "flow", and sets n_net to 1 */
+/** As the function of that name in tx_model_ops. */
 void      tx_nice_init(tx_model *m);
 tx_var    tx_nice_encode(tx_model *m, tx_tape *t, tx_var x);
 tx_var    tx_nice_decode(tx_model *m, tx_tape *t, tx_var z);
