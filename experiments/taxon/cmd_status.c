@@ -77,8 +77,8 @@ static int print_run(tx_run_cache *cache, const char *folder)
     else
         bad += look(cache, folder, &state, why);
     /* Without a result only what did not reach one is worth telling. */
-    bool lost = !state || strcmp(state, "checkpointed") == 0;
-    if (lost && end && strcmp(end, "failed") == 0) {
+    bool failed = end && strcmp(end, "failed") == 0;
+    if (failed && (!state || strcmp(state, "checkpointed") == 0)) {
         state = end;
         tx_copy_text(why, sizeof why, said ? said : "");
     }
