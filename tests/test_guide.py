@@ -84,9 +84,9 @@ def play(chapter, command, result, write):
                     printed, wrong = execute(block, work, env)
                     result.check(not wrong, f"{block.place}: {wrong}")
             elif block.is_a("text") and block.words[1:]:
-                rows = (guide.ROOT / block.words[1]).read_text(encoding="utf-8").splitlines()
-                for row in block.text.splitlines():
-                    result.check(any(agree(row, other) is None for other in rows), f"{block.place}: no such row in {block.words[1]}: {row}")
+                whole = (guide.ROOT / block.words[1]).read_text(encoding="utf-8").splitlines()
+                for line in block.text.splitlines():
+                    result.check(line in whole, f"{block.place}: no such line in {block.words[1]}: {line}")
             elif block.is_a("text") and printed is not None:
                 wrong = agree(block.text, printed)
                 if wrong and write:
@@ -132,6 +132,19 @@ def check_names(chapter, known, result):
             result.check(found, f"{chapter.path.name}: `{word}` is no name of anything")
 
 
+def check_rows(chapter, result):
+    """Tables that are taken from other files: cells of a row there, in that order."""
+    cells = lambda row: [cell.strip() for cell in row.strip("|").split("|")]
+    for file, table in re.findall(r"^<!-- rows of (\S+) -->\n((?:\|.*\n)+)", chapter.text, re.M):
+        rows = [cells(line) for line in (guide.ROOT / file).read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+        for line in (line for line in table.splitlines() if not line.startswith("| ---")):
+            found = False
+            for row in (row for row in rows if row[0] == cells(line)[0]):
+                rest = iter(row)
+                found = found or all(any(agree(cell, other) is None for other in rest) for cell in cells(line))
+            result.check(found, f"{chapter.path.name}: no such row in {file}: {line}")
+
+
 def anchors(path):
     headings = re.findall(r"^#+ (.*)$", guide.FENCE.sub("", path.read_text(encoding="utf-8")), re.M)
     return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
@@ -163,6 +176,7 @@ def main(command, extended, write):
         list(pool.map(lambda chapter: play(chapter, extended if made(chapter) else command, result, write), chapters))
     for chapter in chapters:
         check_names(chapter, known, result)
+        check_rows(chapter, result)
     check_links(result)
     result.end()
 

@@ -5,9 +5,11 @@ A fenced block is told apart by the words behind its fence:
     sh exit N       the same, where the last command ends with N; its messages belong to its output
     sh long         not run by the suite
     text            what the block of commands before it prints
-    text FILE       rows of a table in a file of the tree
+    text FILE       lines of a file of the tree
     c PATH          a whole file of the tree that the reader is to write
     diff PATH       lines to change in a file of the tree
+
+A table under `<!-- rows of FILE -->` has rows of a table of that file, all their cells or some.
 
     guide.py OUT    writes the files of the c and diff blocks below OUT, for tests/CMakeLists.txt
 """
