@@ -66,11 +66,12 @@ static tx_status open_data(tx_report *r, const tx_run_info *run, tx_setting **ou
     s = tx_setting_open_data(out, &spec.data, NULL);
     tx_spec_free(&spec);
     TX_TRY(s);
-    if (strcmp((*out)->data.sha256, run->dataset_sha256) == 0 && strcmp((*out)->view.sha256, run->view_sha256) == 0)
-        return TX_OK;
+    bool same = strcmp((*out)->data.sha256, run->dataset_sha256) == 0;
+    if (same && strcmp((*out)->view.sha256, run->view_sha256) == 0) return TX_OK;
     tx_setting_close(*out);
     *out = NULL;
-    return tx_fail(TX_EDATA, "the data set '%s' is not the one of the runs any more", run->dataset);
+    return same ? tx_fail(TX_EDATA, "the view '%s' gives other rows than in the runs", run->view)
+                : tx_fail(TX_EDATA, "the data set '%s' is not the one of the runs any more", run->dataset);
 }
 
 static const tx_run_info *first_run(const tx_board_block *b)

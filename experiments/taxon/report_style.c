@@ -60,9 +60,9 @@ const char *const tx_report_style[] = {
     "summary{cursor:pointer}\n"
     ".skip{position:absolute;left:-99rem}\n"
     ".skip:focus{position:static}\n",
-    "@media (max-width:34rem){dl{display:block}dd{margin:0 0 .5rem}tbody "
-    "th{white-space:normal;min-width:7.5rem;max-width:9rem;overflow-wrap:anywhere}.tree ul ul{margin-left:.2rem}.tree "
-    "li li{padding-left:.9rem}.tree li li::before{width:.6rem}}\n"
+    "@media (max-width:34rem){dl{display:block}dd{margin:0 0 .5rem}table{font-size:.8rem}th,td{padding:.25rem "
+    ".35rem}tbody th{white-space:normal;min-width:7rem;max-width:9rem;overflow-wrap:anywhere}.tree ul "
+    "ul{margin-left:.2rem}.tree li li{padding-left:.9rem}.tree li li::before{width:.6rem}}\n"
     "@media "
     "(prefers-color-scheme:dark){:root{--fg:#e7e7e3;--bg:#15171a;--soft:#22262a;--line:#4b5055;--dim:#a8adb2;--link:#"
     "8cbcf5}.plot img{filter:invert(.91) hue-rotate(180deg)}}\n"
