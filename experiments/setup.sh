@@ -3,7 +3,7 @@
 build_packages=(gcc libc6-dev make cmake pkg-config libopenblas-dev libgsl-dev libhdf5-dev libcunit1-dev
   librandom123-dev libyaml-dev libjansson-dev libpng-dev zlib1g-dev libssl-dev dataset-fashion-mnist)
 test_packages=(python3 python3-numpy python3-h5py python3-xarray python3-netcdf4 python3-h5netcdf netcdf-bin hdf5-tools gnuplot-nox
-  python3-pandas python3-matplotlib r-base-core r-bioc-rhdf5 octave fonts-freefont-otf)
+  python3-pandas python3-matplotlib r-base-core r-bioc-rhdf5 octave fonts-freefont-otf parallel)
 
 # An inherited core type would choose another processor's kernels: slower, and with other last bits.
 if [ -n "${OPENBLAS_CORETYPE:-}" ]; then

@@ -2,6 +2,7 @@
 #include "common/store/commit.h"
 #include "common/store/compare_file.h"
 #include "common/store/h5.h"
+#include "experiments/taxon/forecast.h"
 #include "experiments/taxon/clock.h"
 #include "experiments/taxon/config.h"
 #include "experiments/taxon/gather.h"
@@ -291,6 +292,50 @@ static void test_plan(void)
     CHECK_INT(tx_plan_make(&p, &c, "out"), TX_ECONFIG);
     CHECK_HAS(tx_last_error(), "no model applies");
     tx_comparison_free(&c);
+}
+
+/* What runs have shown, and no more. */
+static void test_forecast(void)
+{
+    const tx_work wait = {.like = 0, .size = 100, .state = TX_WORK_WAITS};
+    tx_work w[3] = {wait, wait, wait};
+    tx_forecast f = tx_forecast_of(3, w, 1);
+    CHECK_TRUE(isnan(f.left));
+    CHECK_NEAR(f.part, 0, 0);
+    /* Half of a run in 10 s: one after the other 10 + 20 + 20, two at a time 10 + 20. */
+    w[0] = (tx_work){.size = 100, .state = TX_WORK_RUNS, .share = 0.5, .seconds = 10};
+    f = tx_forecast_of(3, w, 1);
+    CHECK_NEAR(f.left, 50, 1e-9);
+    CHECK_NEAR(f.part, 0.5 / 3, 1e-9);
+    CHECK_TRUE(!f.guessed);
+    CHECK_NEAR(tx_forecast_of(3, w, 2).left, 30, 1e-9);
+    /* Too little to tell: a hundredth of the run, or a moment. */
+    w[0].share = 0.01;
+    CHECK_TRUE(isnan(tx_forecast_of(3, w, 1).left));
+    w[0].share = 0.5, w[0].seconds = 0.1;
+    CHECK_TRUE(isnan(tx_forecast_of(3, w, 1).left));
+    /* One that goes on from a checkpoint: a quarter in 10 s, of which a quarter is left. */
+    w[0] = (tx_work){.size = 100, .state = TX_WORK_RUNS, .from = 0.5, .share = 0.75, .seconds = 10};
+    CHECK_NEAR(tx_forecast_of(1, w, 1).left, 10, 1e-9);
+    /* Of another model, ten times as large: ten times as long, which is a guess, and the bar says a small part. */
+    w[0] = (tx_work){.size = 100, .state = TX_WORK_ENDED, .share = 1, .seconds = 10};
+    w[1] = (tx_work){.like = 1, .size = 1000, .state = TX_WORK_WAITS};
+    f = tx_forecast_of(2, w, 1);
+    CHECK_NEAR(f.left, 100, 1e-9);
+    CHECK_NEAR(f.part, 10.0 / 110, 1e-9);
+    CHECK_TRUE(f.guessed);
+    /* Of one a thousand times as large too little has been seen. */
+    w[1].size = 100000;
+    CHECK_TRUE(isnan(tx_forecast_of(2, w, 1).left));
+    /* A run that failed has ended, and tells nothing. */
+    w[1] = (tx_work){.size = 100, .state = TX_WORK_ENDED, .share = 1, .seconds = NAN};
+    w[2] = wait;
+    f = tx_forecast_of(3, w, 1);
+    CHECK_NEAR(f.left, 10, 1e-9);
+    CHECK_NEAR(f.part, 2.0 / 3, 1e-9);
+    /* What one seed took in all is known better than what another's training promises. */
+    w[1] = (tx_work){.size = 100, .state = TX_WORK_RUNS, .share = 0.8, .seconds = 1};
+    CHECK_NEAR(tx_forecast_of(2, w, 1).left, 2, 1e-9);
 }
 
 enum { MADE_UP = 9 };
@@ -905,6 +950,7 @@ int main(void)
         {"labels", test_labels},
         {"small texts", test_small_texts},
         {"the plan of a comparison", test_plan},
+        {"how long it will take", test_forecast},
         {"a table as text", test_text_table},
         {"tables in other formats", test_other_tables},
         {"the error of means that are close together", test_error_of_near_means},

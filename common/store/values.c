@@ -4,7 +4,7 @@
 #include <string.h>
 
 /** What may lie in memory: a comparison of some hundred runs reads each file once. */
-static const size_t limit = (size_t)64 << 20;
+static const size_t limit = (size_t)256 << 20;
 
 /** All values of one file. */
 typedef struct shelf {

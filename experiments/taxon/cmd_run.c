@@ -152,6 +152,7 @@ static int train_all(request *q)
         if (q->plan.job[i].state == TX_JOB_KEPT) tx_runner_tidy(q->plan.job[i].folder);
     tx_progress_begin(q->progress, count(&q->plan, TX_JOB_NEW) + count(&q->plan, TX_JOB_RESUME));
     tell_notes(q);
+    tx_plan_write(&q->plan, q->out);
     tx_status s = tx_schedule_runs(&q->plan, &q->schedule, q->progress, &interrupted);
     tx_progress_free(q->progress);
     q->progress = NULL;

@@ -9,30 +9,15 @@
 #include <string.h>
 
 extern const tx_command tx_command_run, tx_command_list, tx_command_show, tx_command_config, tx_command_status,
-    tx_command_collect, tx_command_table, tx_command_sample, tx_command_evaluate, tx_command_doctor, tx_command_data,
-    tx_command_bench, tx_command_reproduce, tx_command_impute, tx_command_completion, tx_command_manual,
-    tx_command_report, tx_command_run_one;
+    tx_command_watch, tx_command_collect, tx_command_table, tx_command_sample, tx_command_evaluate, tx_command_doctor,
+    tx_command_data, tx_command_bench, tx_command_reproduce, tx_command_impute, tx_command_completion,
+    tx_command_manual, tx_command_report, tx_command_run_one;
 
 const tx_command *const tx_subcommands[] = {
-    &tx_command_run,
-    &tx_command_list,
-    &tx_command_show,
-    &tx_command_config,
-    &tx_command_status,
-    &tx_command_collect,
-    &tx_command_table,
-    &tx_command_report,
-    &tx_command_sample,
-    &tx_command_evaluate,
-    &tx_command_doctor,
-    &tx_command_bench,
-    &tx_command_data,
-    &tx_command_reproduce,
-    &tx_command_impute,
-    &tx_command_completion,
-    &tx_command_manual,
-    &tx_command_run_one,
-    NULL,
+    &tx_command_run,      &tx_command_list,       &tx_command_show,   &tx_command_config,  &tx_command_status,
+    &tx_command_watch,    &tx_command_collect,    &tx_command_table,  &tx_command_report,  &tx_command_sample,
+    &tx_command_evaluate, &tx_command_doctor,     &tx_command_bench,  &tx_command_data,    &tx_command_reproduce,
+    &tx_command_impute,   &tx_command_completion, &tx_command_manual, &tx_command_run_one, NULL,
 };
 
 enum { FIRST_FLAG = 256, HELP = 'h', MAX_COMMANDS = 64 };

@@ -1,5 +1,6 @@
 #include "experiments/taxon/plan.h"
 #include "common/store/checkpoint.h"
+#include "common/store/commit.h"
 #include "common/store/content.h"
 #include "common/store/run_file.h"
 #include "experiments/taxon/print.h"
@@ -304,4 +305,22 @@ void tx_plan_shard(tx_plan *p, int k, int n)
     int count = 0;
     for (int i = 0; i < p->n; i++)
         if (p->job[i].state != TX_JOB_UNFIT && count++ % n != k - 1) p->job[i].state = TX_JOB_OTHER_SHARD;
+}
+
+void tx_plan_write(const tx_plan *p, const char *out)
+{
+    char *path = join(out, TX_PLAN_FILE);
+    tx_text t = {0};
+    for (int i = 0; i < p->n; i++) {
+        const tx_job *j = &p->job[i];
+        if (j->state == TX_JOB_UNFIT) continue;
+        json_t *line = json_pack("{ss, sf, sf}", "run", j->name, "n_parameter", j->n_parameter, "n_step", j->n_step);
+        char *text = tx_json_text(line);
+        tx_text_add(&t, "%s\n", text);
+        free(text);
+        json_decref(line);
+    }
+    if (tx_make_folders(out) == TX_OK) tx_commit(path, t.s, t.len);
+    tx_text_free(&t);
+    free(path);
 }

@@ -43,6 +43,9 @@ void tx_plan_free(tx_plan *p);
  * cannot be read; a damaged one is new: the run sets the file aside. TX_EDATA where runs were refused and no other one
  * is left, with the first reason. */
 tx_status tx_plan_look(tx_plan *p);
+/** DIR/plan.jsonl: a line a run that applies, whatever its state, for those who watch. Nobody depends on it. */
+void tx_plan_write(const tx_plan *p, const char *out);
+#define TX_PLAN_FILE "plan.jsonl"
 /** Leaves to others all but every n-th applicable run, counting from k = 1..n. */
 void tx_plan_shard(tx_plan *p, int k, int n);
 #endif

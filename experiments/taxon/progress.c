@@ -2,6 +2,7 @@
 #include "common/base/text.h"
 #include "experiments/taxon/clock.h"
 #include "experiments/taxon/signals.h"
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,29 +91,18 @@ static double interval(const tx_progress *p, double now)
     return p->bar ? BAR_SECONDS : grown > PLAIN_SECONDS ? grown : PLAIN_SECONDS;
 }
 
-void tx_progress_show(tx_progress *p, int done, double share, const char *text)
+bool tx_progress_due(const tx_progress *p)
 {
     double now = tx_now();
-    if ((!p->bar && !p->plain) || now - p->last < interval(p, now)) return;
-    p->last = now;
-    double part = p->total ? ((double)done + share) / p->total : share;
-    char left[16] = "", line[1024], counted[48] = "";
-    if (part > 0.02) tx_duration_text((now - p->start) * (1 - part) / part, left);
-    if (p->plain) {
-        if (p->total) snprintf(counted, sizeof counted, "%d of %d run%s, ", done, p->total, tx_plural(p->total));
-        fprintf(stderr, "%s%.0f %%%s%s%s%s%s\n", counted, 100 * part, *left ? ", about " : "", left,
-                *left ? " left" : "", *text ? ": " : "", text);
-        return;
-    }
-    char bar[BAR_CELLS + 1];
+    return (p->bar || p->plain) && now - p->last >= interval(p, now);
+}
+
+static void draw_bar(tx_progress *p, double part, const char *counted, const char *left, const char *text)
+{
+    char bar[BAR_CELLS + 1], line[1024], shown[1024];
     for (int i = 0; i < BAR_CELLS; i++) bar[i] = i < part * BAR_CELLS ? '=' : ' ';
     bar[BAR_CELLS] = 0;
-    if (p->total)
-        snprintf(counted, sizeof counted, "%d/%d", done, p->total);
-    else
-        snprintf(counted, sizeof counted, "%.0f %%", 100 * part);
-    snprintf(line, sizeof line, "[%s] %s %s%s%s", bar, counted, left, *left ? " left  " : " ", text);
-    char shown[1024];
+    snprintf(line, sizeof line, "[%s] %s%3.0f %%  %s%s%s", bar, counted, 100 * part, left, *left ? "  " : "", text);
     size_t width = columns();
     tx_copy_text(shown, width < sizeof shown ? width : sizeof shown, line);
     fprintf(stderr, "\r\033[K%s", shown);
@@ -120,10 +110,28 @@ void tx_progress_show(tx_progress *p, int done, double share, const char *text)
     p->drawn = true;
 }
 
+void tx_progress_runs(tx_progress *p, int done, const tx_forecast *f, const char *text)
+{
+    if (!tx_progress_due(p)) return;
+    p->last = tx_now();
+    char left[48] = "", time[16], counted[48] = "";
+    if (isfinite(f->left))
+        snprintf(left, sizeof left, "%s %s left", f->guessed ? "perhaps" : "about", tx_duration_text(f->left, time));
+    if (p->bar) {
+        if (p->total) snprintf(counted, sizeof counted, "%d/%d ", done, p->total);
+        draw_bar(p, f->part, counted, left, text);
+        return;
+    }
+    if (p->total) snprintf(counted, sizeof counted, "%d of %d run%s, ", done, p->total, tx_plural(p->total));
+    fprintf(stderr, "%s%.0f %%%s%s%s%s\n", counted, 100 * f->part, *left ? ", " : "", left, *text ? ": " : "", text);
+}
+
 /* What does the work cannot be asked to return. Nothing of it is on disk yet, so the process may end here. */
 void tx_progress_or_stop(tx_progress *p, double share, const char *text)
 {
-    tx_progress_show(p, 0, share, text);
+    tx_work own = {.size = 1, .state = TX_WORK_RUNS, .share = share, .seconds = tx_now() - p->start};
+    tx_forecast f = tx_forecast_of(1, &own, 1);
+    tx_progress_runs(p, 0, &f, text);
     if (tx_stop_count() == 0) return;
     tx_progress_free(p);
     fprintf(stderr, "taxon: stopped at %.0f %%: nothing was written; the same command starts anew\n", 100 * share);

@@ -79,13 +79,15 @@ static void add_row(tx_text *t, const tx_curves *c, int row)
     json_decref(j);
 }
 
-/* The epochs that the trainer knows, and nothing that a former process recorded after its last checkpoint. */
+/* The epochs that the trainer knows, and nothing that a former process recorded after its last checkpoint; then that
+ * this process begins. */
 static tx_status rewrite_metrics(const runner *r)
 {
     const tx_curves *c = tx_trainer_curves(r->trainer);
     tx_text t = {0};
     tx_text_add(&t, "%s", "");
     for (int i = 0; i < c->n_row; i++) add_row(&t, c, i);
+    if (!r->options->reproducible) tx_text_add(&t, "{\"start\": \"%s\"}\n", r->start);
     tx_status s = tx_commit(r->metrics, t.s, t.len);
     tx_text_free(&t);
     return s;

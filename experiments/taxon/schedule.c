@@ -6,6 +6,7 @@
 #include "experiments/taxon/signals.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -21,7 +22,8 @@ typedef struct child {
     pid_t pid;
     int fd; /* where it tells its progress; -1: free slot */
     tx_job *job;
-    double share, start;
+    tx_work *work;
+    double start;
     size_t n;
     char line[LINE], text[TX_TEXT_MAX], why[TX_TEXT_MAX];
 } child;
@@ -30,7 +32,9 @@ typedef struct state {
     tx_plan *plan;
     const tx_schedule_options *options;
     tx_progress *progress;
-    child *slot;                 /* [options->jobs] */
+    child *slot;   /* [options->jobs] */
+    tx_work *work; /* [total], in the order in which they start */
+    int started;
     int next, done, total, told; /* told: stop signals passed on */
     double deadline;
 } state;
@@ -112,7 +116,7 @@ static tx_status start(state *s, child *c, tx_job *j)
     tx_text log = {0};
     tx_text_add(&log, "%s/log.txt", j->folder);
     if (!tx_is_running(j->folder)) unlink(log.s); /* else it is another process's */
-    *c = (child){.job = j, .start = tx_now()};
+    *c = (child){.job = j, .work = &s->work[s->started++], .start = tx_now()};
     int error = spawn(s, j, log.s, &p, &c->pid);
     tx_text_free(&log);
     if (error) {
@@ -126,7 +130,15 @@ static tx_status start(state *s, child *c, tx_job *j)
     p.out[0] = -1;
     close_pipes(&p);
     fcntl(c->fd, F_SETFL, O_NONBLOCK);
+    c->work->state = TX_WORK_RUNS;
     return TX_OK;
+}
+
+/* Where a run that resumes takes up, it says with its first word. */
+static void hear_share(child *c, double share)
+{
+    if (isnan(c->work->from)) c->work->from = share;
+    c->work->share = share;
 }
 
 /* {"share": 0.25, "text": "epoch 5 of 20"}, {"note": "what users should know"}, at last {"why": "what failed"} */
@@ -137,7 +149,7 @@ static void hear(state *s, child *c, const char *line)
     const char *text = json_string_value(json_object_get(j, "text")),
                *note = json_string_value(json_object_get(j, "note"));
     if (note) tx_progress_warn(s->progress, "%s: %s", c->job->name, note);
-    if (share) c->share = json_number_value(share);
+    if (share) hear_share(c, json_number_value(share));
     if (why) tx_copy_text(c->why, sizeof c->why, why);
     if (text) snprintf(c->text, sizeof c->text, "%s: %s", c->job->name, text);
     json_decref(j);
@@ -226,6 +238,9 @@ static void end(state *s, child *c)
     while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR) continue;
     judge(c->job, c->why, status, s->told > 0);
     s->done++;
+    c->work->state = TX_WORK_ENDED;
+    c->work->share = 1;
+    c->work->seconds = c->job->state == TX_JOB_DONE ? tx_now() - c->start : NAN;
     if (c->job->state != TX_JOB_STOPPED) append_end(c->job);
     char took[16];
     tx_progress_line(s->progress, "[%d/%d] %s: %s after %s%s%s", s->done, s->total, c->job->name,
@@ -248,14 +263,16 @@ static void pass_on(state *s)
 
 static void show(const state *s)
 {
-    double share = 0;
     const char *text = "";
+    if (!tx_progress_due(s->progress)) return;
     for (int i = 0; i < s->options->jobs; i++) {
-        if (s->slot[i].fd < 0) continue;
-        share += s->slot[i].share;
-        if (!*text) text = s->slot[i].text;
+        const child *c = &s->slot[i];
+        if (c->fd < 0) continue;
+        c->work->seconds = tx_now() - c->start;
+        if (!*text) text = c->text;
     }
-    tx_progress_show(s->progress, s->done, share, text);
+    tx_forecast f = tx_forecast_of(s->total, s->work, s->options->jobs);
+    tx_progress_runs(s->progress, s->done, &f, text);
 }
 
 static tx_status fill_slots(state *s)
@@ -300,6 +317,25 @@ static int attend(state *s)
     return (int)n;
 }
 
+/* All that is to do, as far as it can be told before it starts. */
+static void measure_work(state *s)
+{
+    const char *before = "";
+    size_t length = 0;
+    int n = 0, like = -1;
+    s->work = tx_alloc((size_t)s->total, sizeof *s->work);
+    for (int i = 0; i < s->plan->n; i++) {
+        const tx_job *j = &s->plan->job[i];
+        if (!waits(j)) continue;
+        size_t own = (size_t)(strrchr(j->name, '/') - j->name);
+        like += own != length || strncmp(before, j->name, own) != 0;
+        before = j->name, length = own;
+        s->work[n++] = (tx_work){.like = like,
+                                 .size = fmax(j->n_parameter, 1) * fmax(j->n_step, 1),
+                                 .from = j->state == TX_JOB_RESUME ? NAN : 0};
+    }
+}
+
 tx_status tx_schedule_runs(tx_plan *p, const tx_schedule_options *o, tx_progress *progress, bool *interrupted)
 {
     TX_REQUIRE(o->jobs >= 1 && o->jobs <= MAX_CHILDREN, "%d jobs", o->jobs);
@@ -307,6 +343,7 @@ tx_status tx_schedule_runs(tx_plan *p, const tx_schedule_options *o, tx_progress
     s.deadline = o->max_seconds > 0 ? tx_now() + o->max_seconds : 0;
     for (int i = 0; i < o->jobs; i++) s.slot[i].fd = -1;
     for (int i = 0; i < p->n; i++) s.total += waits(&p->job[i]);
+    measure_work(&s);
     tx_stop_watch(false);
     tx_status status = TX_OK;
     for (bool more = true; more;) {
@@ -316,6 +353,7 @@ tx_status tx_schedule_runs(tx_plan *p, const tx_schedule_options *o, tx_progress
         show(&s);
     }
     free(s.slot);
+    free(s.work);
     *interrupted = s.told >= 2;
     int open = 0;
     const char *why = ""; /* where nobody asked */

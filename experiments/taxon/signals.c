@@ -5,7 +5,7 @@
 
 /* A handler can tell the program nothing otherwise. */
 static struct {
-    volatile sig_atomic_t signals, interrupts, second_exits;
+    volatile sig_atomic_t signals, interrupts, second_exits, suspends;
 } stop;
 
 static void on_stop(int number)
@@ -27,3 +27,20 @@ void tx_stop_watch(bool second_exits)
 }
 
 int tx_stop_count(void) { return (int)stop.signals; }
+
+static void on_terminal(int number) { stop.suspends += number == SIGTSTP; }
+
+void tx_terminal_watch(void)
+{
+    struct sigaction a = {.sa_handler = on_terminal};
+    sigemptyset(&a.sa_mask);
+    sigaction(SIGWINCH, &a, NULL);
+    sigaction(SIGTSTP, &a, NULL);
+}
+
+bool tx_suspend_asked(void)
+{
+    bool asked = stop.suspends > 0;
+    stop.suspends = 0;
+    return asked;
+}

@@ -27,7 +27,7 @@ SlurmUser=$me
 SlurmdUser=$me
 AuthType=auth/munge
 CredType=cred/munge
-AuthInfo=socket=$1/munge.socket,cred_expire=5
+AuthInfo=socket=$1/munge.socket,cred_expire=2
 StateSaveLocation=$1/state
 SlurmdSpoolDir=$1/spool
 SlurmctldPidFile=$1/slurmctld.pid
@@ -38,7 +38,7 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
-SchedulerParameters=sched_min_interval=100000,batch_sched_delay=0
+SchedulerParameters=sched_interval=1,sched_min_interval=100000,bf_interval=1
 MinJobAge=300
 KillWait=10
 NodeName=one NodeHostname=$host NodeAddr=127.0.0.1 CPUs=$(nproc) State=UNKNOWN
