@@ -240,15 +240,14 @@ static tx_status put_view(tx_report *r, tx_report_view *v)
         &r->out,
         "<p class=\"dim\">What the words and signs mean is said <a href=\"#reading\">above</a>; what was evaluated, "
         "and over how much, <a href=\"#notes\">below</a>.</p>\n");
-    TX_TRY(put_pairs(r, v));
+    tx_report_pictures(r, v);
+    tx_report_costs(r, v);
+    tx_report_curves(r, v);
+    tx_report_histograms(r, v);
     size_t before = r->out.len;
     tx_report_heading(r, 3, NULL, "Sample quality");
     if (!tx_metrics_sheet(v->block, r->html, &r->out)) r->out.s[r->out.len = before] = 0;
-    tx_report_pictures(r, v);
-    tx_report_curves(r, v);
-    tx_report_histograms(r, v);
-    tx_report_costs(r, v);
-    return TX_OK;
+    return put_pairs(r, v);
 }
 
 /* Has the board a table of sample quality? */
