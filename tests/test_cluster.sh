@@ -38,7 +38,7 @@ same() {
 "$taxon" run config.yaml --out whole --reproducible --progress none >/dev/null 2>&1 || fail "the whole comparison"
 
 by_parallel() {
-  parallel --jobs 3 --will-cite "$taxon" run config.yaml --out parallel --jobs 1 --threads 1 --reproducible --shard {}/3 \
+  parallel --jobs 3 --will-cite --quote "$taxon" run config.yaml --out parallel --jobs 1 --threads 1 --reproducible --shard {}/3 \
     ::: 1 2 3 >parallel.txt 2>parallel.err || fail "parallel ended with $?"
   same "shards by parallel, of which one has collected" parallel
 }

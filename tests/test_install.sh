@@ -91,9 +91,9 @@ none "the completions are installed" "$(for f in bash-completion/completions/tax
 
 # The C interface in HTML.
 if command -v doxygen >/dev/null; then
-    none "doxygen has nothing against the headers" "$(cd "$build/packaging" && doxygen Doxyfile 2>&1 || echo failed)"
-    none "it has a page for each module and function" "$(for word in group__tensor group__model; do [ -e "$build/packaging/doc/html/$word.html" ] || echo "no $word"; done
-        grep -q tx_matmul "$build/packaging/doc/html/group__tensor.html" || echo "no tx_matmul")"
+    none "doxygen has nothing against the headers" "$(cd "$build/experiments/packaging" && doxygen Doxyfile 2>&1 || echo failed)"
+    none "it has a page for each module and function" "$(for word in group__tensor group__model; do [ -e "$build/experiments/packaging/doc/html/$word.html" ] || echo "no $word"; done
+        grep -q tx_matmul "$build/experiments/packaging/doc/html/group__tensor.html" || echo "no tx_matmul")"
 fi
 
 # On any x86-64: no instruction newer than the baseline outside of the objects that are chosen at start.

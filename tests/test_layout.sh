@@ -48,7 +48,7 @@ none "every key of references.bib is there once" "$(sed -nE 's/^@[a-z]+\{([^,]+)
 
 # The C interface.
 public=$(ls common/*/*.h models/*/*.h experiments/taxon/command.h | grep -vE '/(internal|parts|views|values|vmath|loops|[a-z]+_isa)\.h$')
-none "every function and type of a public header has a comment" "$(for header in $public; do awk -v check=1 -f packaging/doxygen.awk "$header"; done)"
+none "every function and type of a public header has a comment" "$(for header in $public; do awk -v check=1 -f experiments/packaging/doxygen.awk "$header"; done)"
 
 # Flags and calls.
 none "no flag that breaks NaN checks" "$(grep -nE -- '-ffast-math|-Ofast|-funsafe-math|-ffinite-math' "$build/compile_commands.json" | head -3)"

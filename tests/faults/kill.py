@@ -100,7 +100,7 @@ class Killer:
         log = self.folder / "log.txt"  # only with words: that it went on from the checkpoint before the last
         if log.exists() and "goes on from here" in log.read_text():
             log.unlink()
-        left = tx.leftovers(self.folder) + tx.leftovers(self.base / "out", (self.data, "compare.h5", "compare.csv"))
+        left = tx.leftovers(self.folder) + tx.leftovers(self.base / "out", (self.data, "compare.h5", "compare.csv", "plan.jsonl"))
         self.failures.check(not left, f"{what}: {left} is left")
 
 
