@@ -379,7 +379,7 @@ static char *table(const char *format)
     tx_copy_text(run[MADE_UP - 1].status, sizeof run[0].status, "diverged");
     tx_text t = {0};
     CHECK_OK(tx_results_table(MADE_UP, run, format, &t));
-    for (int i = 0; i < MADE_UP; i++) free(run[i].estimate);
+    for (int i = 0; i < MADE_UP; i++) tx_run_info_free(&run[i]);
     return t.s;
 }
 
@@ -446,7 +446,7 @@ static void test_error_of_near_means(void)
     CHECK_OK(tx_results_table(3, run, "json", &t));
     json_t *j = json_loads(t.s, 0, NULL), *row = json_array_get(json_object_get(j, "rows"), 0);
     CHECK_NEAR(json_number_value(json_object_get(row, "error")), 0.1 / sqrt(3), 1e-6);
-    for (int i = 0; i < 3; i++) free(run[i].estimate);
+    for (int i = 0; i < 3; i++) tx_run_info_free(&run[i]);
     json_decref(j), tx_text_free(&t);
 }
 
@@ -508,7 +508,7 @@ static void test_choice_among_variants(void)
     CHECK_TRUE(chosen && memcmp(chosen, "\0\1\0\0\1\0\0\1", 8) == 0);
     free(chosen);
     CHECK_OK(tx_h5_close(f));
-    for (int i = 0; i < N + 1; i++) free(run[i].estimate);
+    for (int i = 0; i < N + 1; i++) tx_run_info_free(&run[i]);
 }
 
 /* ---- a variational model by several estimates beside an exact one ---- */
@@ -552,10 +552,7 @@ static void test_other_settings(void)
     CHECK_OK(tx_results_table(TX_LEN(run), run, "csv", &t));
     CHECK_HAS(t.s, ",explicit/tractable/leaf,2,0,1,0,100,mine,iwae,\"mine (iwae, k = 5000)\",lower_bound,");
     tx_text_free(&t);
-    for (size_t i = 0; i < TX_LEN(run); i++) {
-        for (int k = 0; k < run[i].n_estimate; k++) json_decref(run[i].estimate[k].settings);
-        free(run[i].estimate);
-    }
+    for (size_t i = 0; i < TX_LEN(run); i++) tx_run_info_free(&run[i]);
 }
 
 /* Branches in the order of the tutorial's figure, whatever they are sorted by elsewhere; a gap where a model has no
@@ -580,7 +577,7 @@ static void test_tree(void)
                                         "m5 "};
     tx_run_info run[TX_LEN(path)];
     for (int i = 0; i < (int)TX_LEN(path); i++) {
-        char label[8];
+        char label[16];
         snprintf(label, sizeof label, "m%d", i);
         run[i] = made_up(label, label, 0, TX_EXACT, -80.5 - i, -90);
         tx_copy_text(run[i].taxonomy_path, TX_NAME_MAX, path[i]);
@@ -607,7 +604,7 @@ static void test_tree(void)
     CHECK_HAS(t.s, "<th scope=\"row\">a&lt;b&gt;&amp;&quot;c&quot;\uFFFD\uFFFD</th>");
     CHECK_HAS(t.s, "<td class=\"n\">= -84.50 ± 0.62 <small>exact</small></td>");
     tx_text_free(&t);
-    for (size_t i = 0; i < TX_LEN(run); i++) free(run[i].estimate);
+    for (size_t i = 0; i < TX_LEN(run); i++) tx_run_info_free(&run[i]);
 }
 
 static char *mixed_table(const char *format)
@@ -630,10 +627,7 @@ static char *mixed_table(const char *format)
     add(&run[SHORT], TX_TEST, "ais", "ais", TX_LOWER_BOUND, -79.5, 10);
     tx_text t = {0};
     CHECK_OK(tx_results_table(TX_LEN(run), run, format, &t));
-    for (size_t i = 0; i < TX_LEN(run); i++) {
-        for (int k = 0; k < run[i].n_estimate; k++) json_decref(run[i].estimate[k].settings);
-        free(run[i].estimate);
-    }
+    for (size_t i = 0; i < TX_LEN(run); i++) tx_run_info_free(&run[i]);
     return t.s;
 }
 

@@ -103,7 +103,6 @@ tx_status tx_h5_close(tx_h5 *f)
     if (f->text >= 0) H5Tclose(f->text);
     tx_status s = f->status;
     free(f->path);
-    free(f->image);
     free(f);
     return s;
 }

@@ -24,7 +24,6 @@ typedef enum tx_h5_type { TX_H5_F64, TX_H5_F32, TX_H5_U8, TX_H5_I32, TX_H5_TEXT,
 typedef struct tx_h5 {
     hid_t file, text; /**< the file in memory; the string type */
     char *path;
-    unsigned char *image; /**< a file that is read: its bytes, which HDF5 uses in place */
     bool plain; /**< uncompressed, without a content hash */
     tx_status status;
 } tx_h5;

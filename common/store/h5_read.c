@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <hdf5_hl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,11 +84,17 @@ tx_status tx_h5_open(tx_h5 **out, const char *path, const char *schema)
     TX_TRY(tx_h5_read_image(path, &image, &bytes));
     tx_store_start();
     tx_h5 *f = tx_alloc(1, sizeof *f);
-    *f = (tx_h5){.path = tx_strdup(path), .text = H5Tcopy(H5T_C_S1), .image = image};
+    *f = (tx_h5){.path = tx_strdup(path), .text = H5Tcopy(H5T_C_S1)};
     H5Tset_size(f->text, H5T_VARIABLE);
     H5Tset_cset(f->text, H5T_CSET_UTF8);
-    f->file = H5LTopen_file_image(image, bytes, H5LT_FILE_IMAGE_DONT_COPY | H5LT_FILE_IMAGE_DONT_RELEASE);
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    bool good = H5Pset_fapl_core(access, 1 << 20, 0) >= 0 && H5Pset_file_image(access, image, bytes) >= 0;
+    free(image); /* H5LTopen_file_image would not copy it, but loses memory at each call */
+    char name[TX_H5_MEMORY_NAME];
+    tx_h5_memory_name(f, name);
+    f->file = good ? H5Fopen(name, H5F_ACC_RDONLY, access) : H5I_INVALID_HID;
     if (f->file < 0) tx_h5_fail(f, "/", "open");
+    H5Pclose(access);
     if (schema) check_schema(f, schema);
     if (f->status != TX_OK) return tx_h5_close(f);
     *out = f;
