@@ -284,8 +284,8 @@ tx_run_cache *tx_run_cache_open(const char *dir)
         stream s = {.p = c->image, .n = bytes, .reading = true};
         put_cache(&s, c);
         if (s.bad || s.at != s.n) forget(c);
-        qsort(c->run, (size_t)c->n, sizeof *c->run, by_folder);
-        qsort(c->result, (size_t)c->n_result, sizeof *c->result, by_key);
+        if (c->n) qsort(c->run, (size_t)c->n, sizeof *c->run, by_folder);
+        if (c->n_result) qsort(c->result, (size_t)c->n_result, sizeof *c->result, by_key);
         c->n_known = c->n;
         c->n_known_result = c->n_result;
     }

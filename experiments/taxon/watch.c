@@ -44,7 +44,10 @@ static tx_watched *run_of(tx_watch *w, int sorted, const char *name)
     return r;
 }
 
-static void sort(tx_watch *w) { qsort(w->run, (size_t)w->n, sizeof *w->run, by_name); }
+static void sort(tx_watch *w)
+{
+    if (w->n) qsort(w->run, (size_t)w->n, sizeof *w->run, by_name);
+}
 
 static void read_plan(tx_watch *w)
 {
