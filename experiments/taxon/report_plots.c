@@ -379,7 +379,7 @@ typedef struct point {
     const char *label;
     double x, y;
     tx_kind kind;
-    double place; /* of its label, 0 below to 1 above */
+    double height, place; /* of the point and of its label, 0 below to 1 above */
 } point;
 
 enum { MAX_POINTS = TX_REPORT_ROWS };
@@ -391,18 +391,22 @@ static int falling(const void *a, const void *b)
     return strcmp(x->label, y->label);
 }
 
-/* Labels stand to the right of the frame in the order of their points, each as near to its height as the others let it.
- */
-static void place_labels(int n, point p[], double lo, double hi, double gap)
+/* Labels stand to the right of the frame in the order of their points, each as near to its height as the others let it:
+ * half way between those pushed down from above and those pushed up from below, and inside the frame. */
+static void place_labels(int n, point p[], double lo, double hi, bool decades, double gap)
 {
+    double down = INFINITY, up = -INFINITY, most = 1, least = 0;
     qsort(p, (size_t)n, sizeof *p, falling);
     for (int i = 0; i < n; i++) {
-        p[i].place = (p[i].y - lo) / (hi - lo);
-        if (i && p[i].place > p[i - 1].place - gap) p[i].place = p[i - 1].place - gap;
+        p[i].height = decades ? log(p[i].y / lo) / log(hi / lo) : (p[i].y - lo) / (hi - lo);
+        p[i].place = down = fmin(p[i].height, down - gap);
     }
-    double least = 0;
-    for (int i = n - 1; i >= 0; i--, least += gap)
-        if (p[i].place < least) p[i].place = least;
+    for (int i = n - 1; i >= 0; i--) {
+        up = fmax(p[i].height, up + gap);
+        p[i].place = (p[i].place + up) / 2;
+    }
+    for (int i = 0; i < n; i++, most = p[i - 1].place - gap) p[i].place = fmin(p[i].place, most);
+    for (int i = n - 1; i >= 0; i--, least += gap) p[i].place = fmax(p[i].place, least);
 }
 
 /* The kinds by shape: filled circle, triangle up, triangle down, open circle. */
@@ -440,12 +444,16 @@ static void draw_scatter(tx_report *r, tx_report_view *v, const axes *a, int n, 
         lo = fmin(lo, p[i].y), hi = fmax(hi, p[i].y);
         left = fmin(left, p[i].x), right = fmax(right, p[i].x);
     }
+    bool decades = lo > 0 && hi > 30 * lo;
     double margin = hi > lo ? 0.05 * (hi - lo) : 1;
-    lo -= margin, hi += margin;
-    place_labels(n, p, lo, hi, 1.0 / (n > 14 ? n : 14));
+    if (decades)
+        lo /= 1.5, hi *= 1.5;
+    else
+        lo -= margin, hi += margin;
+    place_labels(n, p, lo, hi, decades, 1.0 / (n > 14 ? n : 14));
     begin(&f.script, f.width, f.height);
-    tx_text_add(&f.script, "set rmargin 20\nset logscale x\nset format x '10^{%%L}'\nset xlabel '%s'\nset ylabel ",
-                a->x);
+    tx_text_add(&f.script, "set rmargin 20\nset logscale x%s\nset format x '10^{%%L}'\n%sset xlabel '%s'\nset ylabel ",
+                decades ? "y" : "", decades ? "set format y '10^{%L}'\n" : "", a->x);
     quote(&f.script, a->y);
     tx_text_add(&f.script,
                 " noenhanced\nset xrange [%.6g:%.6g]\nset yrange [%.9g:%.9g]\nset key above left horizontal\n",
