@@ -14,7 +14,7 @@
 
 enum { DEPTH = 3 };
 
-static char *join(const char *a, const char *b)
+char *tx_path_join(const char *a, const char *b)
 {
     tx_text t = {0};
     tx_text_add(&t, "%s/%s", a, b);
@@ -32,7 +32,7 @@ static bool holds_run(const char *folder)
     static const char *const file[] = {"result.h5", "checkpoint.h5", "checkpoint.prev.h5", "metrics.jsonl", "log.txt"};
     bool found = false;
     for (size_t i = 0; !found && i < TX_LEN(file); i++) {
-        char *path = join(folder, file[i]);
+        char *path = tx_path_join(folder, file[i]);
         found = is_a(path, S_IFREG);
         free(path);
     }
@@ -67,7 +67,7 @@ static void search(const char *dir, int depth, tx_found *out)
         out->n_left_out++;
     }
     for (int i = 0; i < n; i++) {
-        char *path = join(dir, entry[i]->d_name);
+        char *path = tx_path_join(dir, entry[i]->d_name);
         if (entry[i]->d_name[0] != '.' && is_a(path, S_IFDIR)) search(path, depth - 1, out);
         free(path);
         free(entry[i]);
@@ -127,7 +127,7 @@ tx_status tx_gather(const char *dir, bool arrays, tx_gathered *out)
     f.left_out = (tx_text){0};
     if (!arrays) g.cache = tx_run_cache_open(dir);
     for (int i = 0; i < f.n; i++) {
-        char *path = join(f.folder[i], "result.h5");
+        char *path = tx_path_join(f.folder[i], "result.h5");
         bool there = is_a(path, S_IFREG);
         if (there && (arrays ? tx_run_read(path, true, &g.run[g.n])
                              : tx_run_cache_read(g.cache, f.folder[i], &g.run[g.n])) == TX_OK) {
@@ -171,7 +171,7 @@ tx_status tx_check_collect(const char *dir)
 {
     tx_status s = tx_check_writable(dir);
     for (size_t i = 0; !s && i < TX_LEN(compared); i++) {
-        char *path = join(dir, compared[i]);
+        char *path = tx_path_join(dir, compared[i]);
         s = tx_check_place(path);
         free(path);
     }
@@ -180,7 +180,8 @@ tx_status tx_check_collect(const char *dir)
 
 static tx_status write_compared(const char *dir, const tx_gathered *g)
 {
-    char *h5 = join(dir, compared[0]), *csv = join(dir, compared[1]), *parts = join(dir, "compare.");
+    char *h5 = tx_path_join(dir, compared[0]), *csv = tx_path_join(dir, compared[1]),
+         *parts = tx_path_join(dir, "compare.");
     tx_sweep(parts, ".part"); /* under the lock: of processes that were killed */
     tx_status s = tx_compare_write(h5, csv, g->n, g->run, g->cache);
     if (!s) tx_run_cache_made(g->cache, TX_LEN(compared), compared);

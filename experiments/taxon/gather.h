@@ -3,6 +3,9 @@
 #define TX_TAXON_GATHER_H
 #include "common/store/run_cache.h"
 
+/** "FOLDER/NAME"; free(). */
+char *tx_path_join(const char *folder, const char *name);
+
 typedef struct tx_found {
     int n;
     char **folder;  /**< [n] that hold files of a run, sorted by name */

@@ -3,6 +3,7 @@
 #include "common/store/commit.h"
 #include "common/store/content.h"
 #include "common/store/run_file.h"
+#include "experiments/taxon/gather.h"
 #include "experiments/taxon/print.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,13 +26,6 @@ const char *tx_job_state_name(tx_job_state s)
         [TX_JOB_STOPPED] = "stopped",
     };
     return name[s];
-}
-
-static char *join(const char *a, const char *b)
-{
-    tx_text t = {0};
-    tx_text_add(&t, "%s/%s", a, b);
-    return t.s;
 }
 
 /* Facts about one data set seen by all models. */
@@ -137,7 +131,7 @@ static tx_status add_model(tx_plan *p, const scene *e, int k, const char *out)
         tx_job *j = add_job(p);
         int seed = e->c->seeds.v[i];
         snprintf(j->name, sizeof j->name, "%s/%s/seed-%d", e->name, m->label, seed);
-        j->folder = join(out, j->name);
+        j->folder = tx_path_join(out, j->name);
         j->config = tx_spec_json(&e->c->data[e->data].spec, m, &e->c->evaluate, seed);
         tx_copy_text(j->dataset_sha256, sizeof j->dataset_sha256, e->set->data.sha256);
         tx_copy_text(j->view_sha256, sizeof j->view_sha256, e->set->view.sha256);
@@ -270,7 +264,7 @@ static void look_at_result(tx_job *j, const char *path, const tx_run_info *r)
 
 static void look(tx_job *j)
 {
-    char *path = join(j->folder, "result.h5"), *checkpoint = tx_checkpoint_newest(j->folder), why[TX_TEXT_MAX];
+    char *path = tx_path_join(j->folder, "result.h5"), *checkpoint = tx_checkpoint_newest(j->folder), why[TX_TEXT_MAX];
     tx_run_info r = {0};
     if (!exists(path)) {
         j->state = checkpoint ? TX_JOB_RESUME : TX_JOB_NEW;
@@ -309,7 +303,7 @@ void tx_plan_shard(tx_plan *p, int k, int n)
 
 void tx_plan_write(const tx_plan *p, const char *out)
 {
-    char *path = join(out, TX_PLAN_FILE);
+    char *path = tx_path_join(out, TX_PLAN_FILE);
     tx_text t = {0};
     for (int i = 0; i < p->n; i++) {
         const tx_job *j = &p->job[i];

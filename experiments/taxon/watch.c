@@ -19,13 +19,6 @@ const char *tx_watched_state_name(tx_watched_state s)
     return name[s];
 }
 
-static char *join(const char *a, const char *b)
-{
-    tx_text t = {0};
-    tx_text_add(&t, "%s/%s", a, b);
-    return t.s;
-}
-
 static int by_name(const void *a, const void *b)
 {
     return strcmp(((const tx_watched *)a)->name, ((const tx_watched *)b)->name);
@@ -39,7 +32,7 @@ static tx_watched *run_of(tx_watch *w, int sorted, const char *name)
     if (r) return r;
     w->run = tx_grow(w->run, (size_t)w->n, sizeof *w->run);
     r = &w->run[w->n++];
-    *r = (tx_watched){.name = tx_strdup(name), .folder = join(w->dir, name), .state = TX_WATCH_WAITING};
+    *r = (tx_watched){.name = tx_strdup(name), .folder = tx_path_join(w->dir, name), .state = TX_WATCH_WAITING};
     r->score = NAN;
     return r;
 }
@@ -51,7 +44,7 @@ static void sort(tx_watch *w)
 
 static void read_plan(tx_watch *w)
 {
-    char *path = join(w->dir, TX_PLAN_FILE), line[LINE];
+    char *path = tx_path_join(w->dir, TX_PLAN_FILE), line[LINE];
     FILE *f = fopen(path, "re");
     for (int sorted = w->n; f && fgets(line, sizeof line, f);) {
         json_t *j = json_loads(line, 0, NULL);
@@ -141,7 +134,7 @@ static void forget(tx_watched *r, ino_t inode)
 /* Whole lines that were added; a file that was made anew is read from its start. */
 static void read_metrics(tx_watched *r)
 {
-    char *path = join(r->folder, "metrics.jsonl"), line[LINE];
+    char *path = tx_path_join(r->folder, "metrics.jsonl"), line[LINE];
     struct stat st;
     bool there = stat(path, &st) == 0, first = r->inode == 0;
     if (there && (st.st_ino != r->inode || st.st_size < r->at)) forget(r, st.st_ino);
@@ -161,7 +154,7 @@ static void read_metrics(tx_watched *r)
 
 static bool has(const tx_watched *r, const char *name)
 {
-    char *path = join(r->folder, name);
+    char *path = tx_path_join(r->folder, name);
     bool there = access(path, F_OK) == 0;
     free(path);
     return there;
