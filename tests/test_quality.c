@@ -363,6 +363,40 @@ static void test_classifier(void)
     close_ring(&w);
 }
 
+/* A dull pixel ten times louder in the samples than in the data: nearly nothing in a picture, all there is among plain
+ * variables. */
+static void test_classifier_of_pictures(void)
+{
+    enum { N = 400, DIM = 4 };
+    static const double amplitude[DIM] = {0.05, 0.05, 0.05, 0.002};
+    float rows[2][N * DIM];
+    uint8_t label[2][N];
+    real louder[N * DIM];
+    for (int s = 0; s < 2; s++)
+        for (size_t i = 0; i < N; i++)
+            for (size_t j = 0; j < DIM; j++) {
+                double u = 2 * tx_rng_uniform1(tx_rng_root((uint64_t)s), i * DIM + j) - 1,
+                       at = 0.25 + (i % 2 && j < 3 ? 0.5 : 0);
+                label[s][i] = i % 2;
+                rows[s][i * DIM + j] = (float)(at + amplitude[j] * u);
+                louder[i * DIM + j] = (real)(at + amplitude[j] * u * (j == 3 ? 10 : 1));
+            }
+    double distance[2];
+    for (size_t picture = 0; picture < 2; picture++) {
+        world w;
+        world_open(&w, "pixels", DIM, N, rows[0], N, rows[1]);
+        w.data.split[TX_TRAIN].label = label[0], w.data.split[TX_TEST].label = label[1];
+        w.view.space.n_class = 2;
+        w.view.space.height = w.view.space.width = picture ? 2 : 0;
+        tx_numbers out = measure(&w, "frechet", "{features: classifier, n_sample: 400, n_bootstrap: 4}", N, louder, 0);
+        CHECK_TRUE(w.q->accuracy > 0.999);
+        distance[picture] = out.m[0].value;
+        world_close(&w);
+    }
+    if (getenv("TAXON_SHOW")) printf("  louder pixel: %g, as a picture %g\n", distance[0], distance[1]);
+    CHECK_TRUE(distance[1] < 0.01 * distance[0]);
+}
+
 /* On the line, k = 1. Real 0, 1, 3, 7, -50 have radii 1, 1, 2, 4, 50; samples 0.5, 2.5, 5.5, 100, 101 have 2, 2, 3,
  * 1, 1. 0.5 is in the balls of 0 and 1; 2.5 in that of 3; 5.5 in that of 7. */
 static void test_knn_by_hand(void)
@@ -712,6 +746,7 @@ int main(void)
                                     {"mmd: value", test_mmd_value},
                                     {"mmd: level and power", test_mmd_level_and_power},
                                     {"c2st: level and power", test_c2st_level_and_power},
+                                    {"classifier of pictures", test_classifier_of_pictures},
                                     {"c2st: value", test_c2st_value},
                                     {"classifier", test_classifier},
                                     {"classification", test_classification},

@@ -7,7 +7,7 @@ typedef struct tx_classifier_config {
     tx_ints hidden;
     int     epochs, batch;
     double  learning_rate;
-    bool    one_scale;                                    /**< all coordinates over one deviation, where rows are few */
+    bool    one_scale;                                    /**< all coordinates over one deviation: of pictures, or where rows are few */
 } tx_classifier_config;
 /** A perceptron that tells labels, owned by the caller. */
 typedef struct tx_classifier tx_classifier;

@@ -121,16 +121,20 @@ static real *labelled(const tx_quality *q, tx_split s, uint8_t **label)
     return tx_quality_rows(q, s, n);
 }
 
-/* One of fixed seed for the view, whatever the model: made anew in every process, which takes seconds. */
+/* One of fixed seed for the view, whatever the model: made anew in every process, which takes seconds. The pixels of a
+ * picture keep one scale, or those at its border, which hardly vary, would be magnified into the largest part of every
+ * distance. */
 static void fit_classifier(tx_quality *q)
 {
     if (q->classifier) return;
+    tx_classifier_config net = labels_net;
+    net.one_scale = q->view->space.height > 0;
     const tx_dataset *d = q->view->data;
     uint8_t *label, *test_label;
     real *x = labelled(q, TX_TRAIN, &label), *test = labelled(q, TX_TEST, &test_label);
     tx_rng r = tx_rng_named(tx_rng_named(tx_rng_root(0), "quality"), "classifier");
     size_t n_class = q->view->space.n_class < 2 ? 2 : q->view->space.n_class;
-    q->classifier = tx_classifier_train(&labels_net, d->dim, n_class, d->split[TX_TRAIN].n, x, label, r);
+    q->classifier = tx_classifier_train(&net, d->dim, n_class, d->split[TX_TRAIN].n, x, label, r);
     TX_REQUIRE(q->classifier, "a classifier of finite rows diverged");
     q->accuracy = tx_classifier_accuracy(q->classifier, d->split[TX_TEST].n, test, test_label);
     free(x), free(label), free(test), free(test_label);
