@@ -246,22 +246,17 @@ def beside(at):
     return out
 
 
-# Samples' quality, which taxonomy.md has.
+# Samples' quality.
 
 def quality(tables, rows, numbers, out):
     found = collections.defaultdict(dict)
-    for above, heads, cells in pages(tables / "taxonomy.md"):
-        if heads[:3] == ["metric", "model", "value"]:
-            view = above.split(":")[0].split(", ")[1]
-            metric = ""
-            for c in cells:
-                metric = c[0] or metric
-                value, _, error = c[2].partition(" ± ")
-                found[view, metric][c[1]] = value_of(value), value_of(error)
-                if c[3]:
-                    real, _, error = c[3].partition(" ± ")
-                    found[view, metric].setdefault("real rows", (value_of(real), value_of(error)))
-                numbers.put(f"quality.n_sample.{view}.{metric}.{c[1]}", c[4])
+    for q in read(tables / "taxonomy_quality.csv"):
+        of = found[q["view"], q["metric"]]
+        of[q["label"]] = value_of(q["value"]), value_of(q["error"])
+        if q["real"]:
+            of.setdefault("real rows", (value_of(q["real"]), value_of(q["real_error"])))
+        numbers.put(f"quality.n_sample.{q['view']}.{q['metric']}.{q['label']}", q["n_sample"])
+    for _, _, cells in pages(tables / "taxonomy.md"):
         for c in cells:
             if c[0] == "coin flips alone":
                 numbers.put("coin_flips", f"${c[2]}$")

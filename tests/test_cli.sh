@@ -32,6 +32,7 @@ check() {
 }
 
 # holds NAME TEXT: the last command printed it.
+lacks() { if grep -qF -- "$2" out.txt; then fail "$1: '$2' was printed"; else ok; fi; }
 holds() { if grep -qF -- "$2" out.txt; then ok; else fail "$1: '$2' was not printed"; fi; }
 same() { if cmp -s "$2" "$3"; then ok; else fail "$1: $2 and $3 differ"; fi; }
 there() { if [ -e "$2" ]; then ok; else fail "$1: no $2"; fi; }
@@ -328,6 +329,13 @@ holds "table of metrics" "ring, raw: sample quality"
 holds "table of metrics" "mode_kl"
 check "table of metrics as json" 0 -- table "a b" -f json
 holds "table of metrics as json" '"metric": "mode_kl"'
+check "table of metrics alone" 0 -- table "a b" --quality
+holds "table of metrics alone" "real rows"
+lacks "table of metrics alone" "log-likelihood"
+check "table of metrics as csv" 0 -- table "a b" --quality --format csv
+holds "table of metrics as csv" "dataset,view,label,model,metric,n_sample,n_seed,value,error,real,real_error"
+holds "table of metrics as csv" "ring,raw,vae,vae,mode_kl,40,1,"
+check "two tables at once" 64 "--tree and --quality exclude one another" -- table "a b" --quality --tree
 rm "a b/ring-raw/vae/seed-0/"evaluation-metric-*.h5 "$run/evaluation-metric-knn-3.h5"
 check "a metric that does not apply" 78 \
     "mode does not apply to vae on bars, raw: the data set has no known modes; that can: mmd, " -- evaluate "$run" --metric mode

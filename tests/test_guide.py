@@ -64,6 +64,14 @@ def agree(shown, printed):
     return None if len(shown) == len(printed) else f"{len(shown)} lines shown, {len(printed)} printed"
 
 
+def check_agree(result):
+    """What is compared is told apart: words, numbers beyond their digits, lines that are missing."""
+    shown = "made  = -1.234 +- 0.012  12\nvae  none"
+    same = agree(shown, shown.replace("-1.234", "-1.251")) is None and agree("0.5 0", "0.5 0") is None
+    other = (shown.replace("-1.234", "-1.534"), shown.replace("= ", ">= "), shown.replace("12\n", "15\n"), shown.split("\n")[0])
+    result.check(same and all(agree(shown, text) for text in other), "agree() does not tell outputs apart")
+
+
 def play(chapter, command, result, write):
     """Runs a chapter's commands; its text with the outputs of today."""
     text, shift, printed = chapter.text, 0, None
@@ -168,6 +176,7 @@ def check_links(result):
 
 def main(command, extended, write):
     result = taxon.Failures()
+    check_agree(result)
     known = words_known(extended)
     chapters = guide.chapters()
     result.check(len(chapters) >= 8, f"{len(chapters)} chapters")

@@ -66,6 +66,8 @@ def check_once(taxon, out, failures):
         p = tx.run(taxon, "watch", out, "--once", env={"LC_ALL": "C"})
         wide = tx.run(taxon, "watch", out, env={"LC_ALL": "C.UTF-8"})
     failures.check(p.returncode == 0 and "\033" not in p.stdout, f"without a terminal: {p.stderr}")
+    head = [line.split() for line in p.stdout.splitlines() if line.startswith("run ")]
+    failures.check(head == [["run", "state", "done", "score", "left", "score,", "epoch", "by", "epoch"]], f"the columns' names: {head}")
     failures.check("1 running, 1 failed, 1 diverged, 1 stopped, 1 finished, 3 waiting" in p.stdout, f"states:\n{p.stdout}")
     running = row(p.stdout, "running/seed-0")
     # Five of ten epochs in 50 seconds: training is 0.9 of the work, so 0.55 of it are left.
@@ -121,10 +123,10 @@ class Terminal:
 def check_terminal(taxon, out, failures):
     metrics = out / "ring-raw/running/seed-0/metrics.jsonl"
     with held(metrics.parent):
-        t = Terminal(taxon, out, 8, 100)
+        t = Terminal(taxon, out, 9, 100)
         failures.check(t.until(lambda: "running" in t.frame() and b"\033[J" in t.data), "no frame")
         failures.check(t.data.startswith(ENTER), "the other screen is not entered")
-        failures.check(len(t.frame().splitlines()) <= 8 and "and 1 finished, 3 waiting" in t.frame(), f"a frame of eight lines:\n{t.frame()}")
+        failures.check(len(t.frame().splitlines()) <= 9 and "and 1 finished, 3 waiting" in t.frame(), f"a frame of nine lines:\n{t.frame()}")
         with metrics.open("a") as f:  # the line that was cut is completed, and is read
             f.write('ep": 60, "valid_log_likelihood": -94}\n')
         failures.check(t.until(lambda: " -94 " in t.frame() and "54 %" in t.frame()), f"what is added is not shown:\n{t.frame()}")
@@ -155,7 +157,7 @@ def main(taxon):
         many = pathlib.Path(folder, "many")
         make(many, waiting=2000)
         p = tx.run(taxon, "watch", many)
-        failures.check("2000 waiting" in p.stdout and len(p.stdout.splitlines()) == 3 + 5 + 2000, "two thousand that wait")
+        failures.check("2000 waiting" in p.stdout and len(p.stdout.splitlines()) == 4 + 5 + 2000, "two thousand that wait")
         real = pathlib.Path(folder, "real")
         config = pathlib.Path(folder, "real.yaml")
         config.write_text("seeds: [0, 1]\ndatasets: [{name: bars, n_train: 50, n_valid: 10, n_test: 10}]\ntrain: {epochs: 3}\n"

@@ -4,15 +4,26 @@
 #include "experiments/taxon/table.h"
 #include <stdio.h>
 
+/* Tables other than the one of likelihoods, by their options. */
+static const struct {
+    const char *flag;
+    tx_status (*table)(int n, const tx_run_info run[], const char *format, tx_text *out);
+} other[] = {{"pairwise", tx_pairwise_table}, {"tree", tx_results_tree}, {"quality", tx_results_quality}};
+
 static int run(const tx_args *a)
 {
-    const char *format = tx_args_text(a, "format", "text");
+    tx_status (*table)(int, const tx_run_info[], const char *, tx_text *) = tx_results_table;
+    const char *chosen = NULL;
+    for (size_t i = 0; i < TX_LEN(other); i++) {
+        if (!tx_args_on(a, other[i].flag)) continue;
+        if (chosen) return tx_fail(TX_EUSAGE, "--%s and --%s exclude one another", chosen, other[i].flag);
+        chosen = other[i].flag;
+        table = other[i].table;
+    }
     tx_gathered g;
     tx_text t = {0};
     TX_TRY(tx_gather(a->v[0], false, &g));
-    tx_status s = (tx_args_on(a, "pairwise") ? tx_pairwise_table
-                   : tx_args_on(a, "tree")   ? tx_results_tree
-                                             : tx_results_table)(g.n, g.run, format, &t);
+    tx_status s = table(g.n, g.run, tx_args_text(a, "format", "text"), &t);
     if (!s) {
         fputs(t.s, stdout);
         tx_tell_unfinished(&g);
@@ -26,6 +37,7 @@ static int run(const tx_args *a)
 static const tx_flag flags[] = {
     {"format", 'f', "text|md|tex|html|csv|json", "how it is printed (text)"},
     {"pairwise", 'p', NULL, "differences between models over the same examples"},
+    {"quality", 'q', NULL, "sample quality alone: models by metrics; as csv and json metric by metric"},
     {"tree", 0, NULL, "model by model below the branches of the taxonomy: text, md, tex or html"},
     {0}};
 const tx_command tx_command_table = {.name = "table",

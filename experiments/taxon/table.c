@@ -232,6 +232,12 @@ static bool print_metrics(const tx_board *b, const tx_format *f, tx_text *out)
     return any;
 }
 
+static const char quality_notes[] =
+    "Sample quality: the error is that over seeds where there are several, else (and of real rows) over random halves "
+    "of the rows.\n  Real rows: what rows of train get in place of samples (of `nearest` and `mode` rows of test): the "
+    "most that a model can\n  be asked for. No metric is a likelihood, and none but `nearest` sees a model that copies "
+    "its training rows.\n";
+
 void tx_board_notes(const tx_board *b, const tx_format *f, bool metrics, tx_text *out)
 {
     occurs o = {0};
@@ -241,12 +247,7 @@ void tx_board_notes(const tx_board *b, const tx_format *f, bool metrics, tx_text
             add_occurs(&o, &b->block[i], &b->block[i].row[k]);
     explain_kinds(&o, f, &t);
     explain_errors(&o, f, &t);
-    if (metrics)
-        tx_text_add(&t,
-                    "Sample quality: the error is that over seeds where there are several, else over random halves of "
-                    "the rows. Of real rows: what\n  rows of train get in place of samples (of `nearest` and `mode` "
-                    "rows of test): the most that a model can be asked for.\n  No metric is a likelihood, and none "
-                    "but `nearest` sees a model that copies its training rows.\n");
+    if (metrics) tx_text_add(&t, "%s", quality_notes);
     for (int i = 0; i < b->n_remark; i++) tx_text_add(&t, "%s\n", b->remark[i]);
     for (int i = 0; i < b->n_block; i++)
         if (b->block[i].split == TX_SIMULATED) tell_evidence(&b->block[i], f, &t);
@@ -321,25 +322,48 @@ static json_t *references(const tx_board *b)
     return all;
 }
 
+static json_t *metrics_records(const tx_board *b)
+{
+    json_t *all = json_array();
+    for (int i = 0; i < b->n_block; i++)
+        if (ends_view(b, i)) tx_metrics_records(&b->block[i], all);
+    return all;
+}
+
 tx_status tx_results_table(int n, const tx_run_info run[], const char *format, tx_text *out)
 {
     const tx_format *f = NULL;
     TX_TRY(tx_format_find(format, &f));
     tx_board *b = tx_board_new(n, run);
     if (f->records) {
-        json_t *all = json_pack("{so, so}", "rows", records(b), "references", references(b)), *metrics = json_array();
-        for (int i = 0; i < b->n_block; i++)
-            if (ends_view(b, i)) tx_metrics_records(&b->block[i], metrics);
-        if (json_array_size(metrics))
-            json_object_set_new(all, "metrics", metrics);
-        else
-            json_decref(metrics);
+        json_t *all = json_pack("{so, so}", "rows", records(b), "references", references(b));
+        json_t *metrics = metrics_records(b);
+        if (json_array_size(metrics)) json_object_set(all, "metrics", metrics);
+        json_decref(metrics);
         f->records(all, out);
         json_decref(all);
     } else {
         for (int i = 0; i < b->n_block; i++)
             if (b->block[i].split != TX_SIMULATED) tx_board_sheet(&b->block[i], f, out);
         tx_board_notes(b, f, print_metrics(b, f, out), out);
+    }
+    tx_board_free(b);
+    return TX_OK;
+}
+
+tx_status tx_results_quality(int n, const tx_run_info run[], const char *format, tx_text *out)
+{
+    const tx_format *f = NULL;
+    TX_TRY(tx_format_find(format, &f));
+    tx_board *b = tx_board_new(n, run);
+    if (f->records) {
+        json_t *all = json_pack("{so}", "rows", metrics_records(b));
+        f->records(all, out);
+        json_decref(all);
+    } else {
+        f->notes(print_metrics(b, f, out) ? quality_notes
+                                          : "No run has a metric of sample quality: see `taxon list metrics`.\n",
+                 out);
     }
     tx_board_free(b);
     return TX_OK;

@@ -8,7 +8,9 @@
  *  for each data set, view and split. Within a block rows are sorted by log-likelihood inside a kind, and kinds are kept
  *  apart. Variants of a grid (equal group) are one row: the one that valid prefers. TX_EUSAGE. */
 tx_status tx_results_table(int n, const tx_run_info run[], const char *format, tx_text *out);
-/** The same as a tree, a line a model below its taxonomy_path, a column a data set and view (five at most; the test split, or the
+/** The sample quality of the same rows alone, models by metrics; in formats of records an object a (metric, model). TX_EUSAGE. */
+tx_status tx_results_quality(int n, const tx_run_info run[], const char *format, tx_text *out);
+/** The table as a tree, a line a model below its taxonomy_path, a column a data set and view (five at most; the test split, or the
  *  first that there is), in a format of sheets. TX_EUSAGE. */
 tx_status tx_results_tree(int n, const tx_run_info run[], const char *format, tx_text *out);
 #endif

@@ -5,41 +5,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { METRIC, MODEL, VALUE, REAL, SAMPLES, SEEDS, COLUMNS };
-static const tx_column columns[COLUMNS] = {{"metric", TX_ALIGN_LEFT},   {"model", TX_ALIGN_LEFT},
-                                           {"value", TX_ALIGN_NUMBER},  {"of real rows", TX_ALIGN_NUMBER},
-                                           {"samples", TX_ALIGN_RIGHT}, {"seeds", TX_ALIGN_RIGHT}};
+/* Of one sheet: model, some metrics, samples, seeds. */
+enum { MODEL, FIRST, MOST = 6, SAMPLES = FIRST + MOST, SEEDS, COLUMNS };
 
 /* One metric of one row: means over the seeds that have it. */
 typedef struct quality {
-    double value, error, real, real_error; /* error over seeds where there are several */
-    int n_sample, n_seed;
+    double value, error, real, real_error; /* error over seeds where there are several; of real rows over halves */
+    int n_sample, n_seed;                  /* n_seed 0: the row does not have it */
 } quality;
 
-static void mean_of(const tx_board_row *r, const char *name, double *value, double *error, int *n_sample, int *n_seed)
+/* The mean over a row's seeds, its error over them (NAN: one seed), and that of the last one's own. */
+static int mean_of(const tx_board_row *r, const char *name, double *value, double *over_seeds, double *own,
+                   int *n_sample)
 {
     tx_moments m = {0};
-    double own = NAN;
     for (int i = 0; i < r->n_run; i++) {
         int at = tx_run_complete(&r->run[i]) ? tx_numbers_find(r->run[i].metrics, name) : -1;
         if (at < 0) continue;
         tx_moments_add(&m, r->run[i].metrics->m[at].value);
-        own = r->run[i].metrics->m[at].error;
+        *own = r->run[i].metrics->m[at].error;
         *n_sample = r->run[i].metrics->m[at].n_sample;
     }
-    *n_seed = (int)m.n;
     *value = tx_moments_mean(&m);
-    *error = m.n > 1 ? tx_moments_error(&m) : own;
+    *over_seeds = m.n > 1 ? tx_moments_error(&m) : NAN;
+    return (int)m.n;
 }
 
+/* Real rows are the same for all seeds: what their number would be with others is told by their halves alone. */
 static quality quality_of(const tx_board_row *r, const char *name)
 {
-    quality q;
+    quality q = {0};
     char real_name[TX_NAME_MAX + 8];
-    int n, k;
+    double seeds, own = NAN;
+    int n;
     snprintf(real_name, sizeof real_name, "%s_real", name);
-    mean_of(r, real_name, &q.real, &q.real_error, &n, &k);
-    mean_of(r, name, &q.value, &q.error, &q.n_sample, &q.n_seed);
+    mean_of(r, real_name, &q.real, &seeds, &own, &n);
+    q.real_error = own > 0 ? own : seeds;
+    own = NAN;
+    q.n_seed = mean_of(r, name, &q.value, &seeds, &own, &q.n_sample);
+    q.error = q.n_seed > 1 ? seeds : own;
     return q;
 }
 
@@ -70,59 +74,119 @@ static const char **names_of(const tx_board_block *b)
     return name;
 }
 
-/* Metrics have no scale in common: two figures of the error however small it is. */
-static int decimals(double error)
-{
-    int d = error > 0 ? 1 - (int)floor(log10(error)) : 0;
-    return d < 0 ? 0 : d > 9 ? 9 : d;
-}
-
+/* Metrics have no scale in common: two figures of the error however small it is, and powers of ten for the rest. */
 static void put_number(tx_sheet *s, tx_sheet_line *l, int column, const tx_format *f, double value, double error)
 {
     char text[TX_SHEET_CELL];
-    int d = decimals(error);
     if (!isfinite(value)) return;
-    if (error > 0)
-        snprintf(text, sizeof text, "%s%.*f %s %.*f%s", f->math, d, value, f->plus_minus, d, error, f->math);
-    else
+    int d = error > 0 ? 1 - (int)floor(log10(error)) : 0;
+    if (!(error > 0))
         snprintf(text, sizeof text, "%s%.4g%s", f->math, value, f->math);
+    else if (d > 9 || fabs(value) >= 1e6)
+        snprintf(text, sizeof text, "%s%.2g %s %.1g%s", f->math, value, f->plus_minus, error, f->math);
+    else
+        snprintf(text, sizeof text, "%s%.*f %s %.*f%s", f->math, d < 0 ? 0 : d, value, f->plus_minus, d < 0 ? 0 : d,
+                 error, f->math);
     tx_sheet_put(s, l, column, text);
 }
 
-static void put_metric(tx_sheet *s, const tx_board_block *b, const char *name, const tx_format *f)
+/* Is it a setting rather than a result: without error, the same for all of several models, and nothing of real rows? */
+static bool same_for_all(const tx_board_block *b, const char *name, double *value)
 {
-    bool first = true;
-    char buf[32];
+    int n = 0;
     for (int i = 0; i < b->n_row; i++) {
         quality q = quality_of(&b->row[i], name);
         if (q.n_seed == 0) continue;
-        tx_sheet_line *l = tx_sheet_add(s);
-        tx_sheet_put(s, l, METRIC, first ? name : "");
-        tx_sheet_put(s, l, MODEL, b->row[i].label);
-        put_number(s, l, VALUE, f, q.value, q.error);
-        put_number(s, l, REAL, f, q.real, q.real_error);
-        snprintf(buf, sizeof buf, "%d", q.n_sample);
-        tx_sheet_put(s, l, SAMPLES, buf);
-        snprintf(buf, sizeof buf, "%d", q.n_seed);
-        tx_sheet_put(s, l, SEEDS, buf);
-        first = false;
+        if (q.error > 0 || isfinite(q.real) || (n && fabs(q.value - *value) > 1e-9 * fabs(*value))) return false;
+        *value = q.value;
+        n++;
     }
+    return n > 1;
+}
+
+/* May two metrics share a line's numbers of samples and seeds? */
+static bool fit(const tx_board_block *b, const char *one, const char *other)
+{
+    for (int i = 0; i < b->n_row; i++) {
+        quality p = quality_of(&b->row[i], one), q = quality_of(&b->row[i], other);
+        if (p.n_seed && q.n_seed && (p.n_sample != q.n_sample || p.n_seed != q.n_seed)) return false;
+    }
+    return true;
+}
+
+static void put_row(tx_sheet *s, const tx_board_row *r, int n, const tx_column column[], const tx_format *f)
+{
+    tx_sheet_line *l = NULL;
+    char buf[32];
+    for (int k = FIRST; k < FIRST + n; k++) {
+        quality q = quality_of(r, column[k].head);
+        if (q.n_seed == 0) continue;
+        if (!l) {
+            l = tx_sheet_add(s);
+            tx_sheet_put(s, l, MODEL, r->label);
+            snprintf(buf, sizeof buf, "%d", q.n_sample);
+            tx_sheet_put(s, l, SAMPLES, buf);
+            snprintf(buf, sizeof buf, "%d", q.n_seed);
+            tx_sheet_put(s, l, SEEDS, buf);
+        }
+        put_number(s, l, k, f, q.value, q.error);
+    }
+}
+
+/* As the model has them that has the most seeds. */
+static void put_real(tx_sheet *s, const tx_board_block *b, int n, const tx_column column[], const tx_format *f)
+{
+    tx_sheet_line *l = NULL;
+    for (int k = FIRST; k < FIRST + n; k++) {
+        quality best = {0};
+        for (int i = 0; i < b->n_row; i++) {
+            quality q = quality_of(&b->row[i], column[k].head);
+            if (q.n_seed > best.n_seed && isfinite(q.real)) best = q;
+        }
+        if (!best.n_seed) continue;
+        if (!l) {
+            tx_sheet_add(s)->rule = true;
+            l = tx_sheet_add(s);
+            tx_sheet_put(s, l, MODEL, "real rows");
+        }
+        put_number(s, l, k, f, best.real, best.real_error);
+    }
+}
+
+/* The next metrics as a sheet of models by metrics; returns the first name that is not in it. */
+static const char **put_part(const tx_board_block *b, const char **name, const tx_format *f, tx_text *out)
+{
+    tx_column column[COLUMNS] = {[MODEL] = {"model", TX_ALIGN_LEFT},
+                                 [SAMPLES] = {"samples", TX_ALIGN_RIGHT},
+                                 [SEEDS] = {"seeds", TX_ALIGN_RIGHT}};
+    tx_sheet s = {.n_column = COLUMNS, .column = column};
+    tx_text head = {0};
+    int n = 0;
+    tx_text_add(&head, "%s, %s: sample quality", b->dataset, b->view);
+    for (; *name; name++) {
+        double value;
+        if (same_for_all(b, *name, &value)) {
+            tx_text_add(&head, "; %s %.4g", *name, value);
+            continue;
+        }
+        if (n == MOST || (n && !fit(b, column[FIRST].head, *name))) break;
+        column[FIRST + n++] = (tx_column){*name, TX_ALIGN_RIGHT};
+    }
+    for (int k = n; k < MOST; k++) column[FIRST + k] = (tx_column){"", TX_ALIGN_RIGHT};
+    for (int i = 0; i < b->n_row; i++) put_row(&s, &b->row[i], n, column, f);
+    put_real(&s, b, n, column, f);
+    if (s.n) f->sheet(head.s, &s, out);
+    tx_sheet_free(&s);
+    tx_text_free(&head);
+    return name;
 }
 
 bool tx_metrics_sheet(const tx_board_block *b, const tx_format *f, tx_text *out)
 {
-    const char **name = names_of(b);
-    tx_sheet s = {.n_column = COLUMNS, .column = columns};
-    char head[4 * TX_NAME_MAX];
-    for (int i = 0; name[i]; i++) {
-        if (s.n) tx_sheet_add(&s)->rule = true;
-        put_metric(&s, b, name[i], f);
-    }
-    bool any = s.n > 0;
-    snprintf(head, sizeof head, "%s, %s: sample quality", b->dataset, b->view);
-    if (any) f->sheet(head, &s, out);
-    tx_sheet_free(&s);
-    free(name);
+    const char **all = names_of(b), **name = all;
+    while (*name) name = put_part(b, name, f, out);
+    bool any = name > all;
+    free(all);
     return any;
 }
 

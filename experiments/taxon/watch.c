@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE = 1 << 16, NAME_CELLS = 40, CURVE_CELLS = 60, BAR_CELLS = 20, HEAD = 3 };
+enum { LINE = 1 << 16, NAME_CELLS = 40, CURVE_CELLS = 60, BAR_CELLS = 20, HEAD = 4 };
 
 const char *tx_watched_state_name(tx_watched_state s)
 {
@@ -262,6 +262,14 @@ static void add_curve(const tx_watched *r, int cells, bool utf8, tx_text *out)
     }
 }
 
+static const char line[] = "%s%-*s  %-8s %6s %11s %8s  ";
+
+static void end_line(tx_text *out)
+{
+    while (out->len && out->s[out->len - 1] == ' ') out->len--;
+    tx_text_add(out, "\n");
+}
+
 static void add_run(const tx_watched *r, int name_cells, int columns, bool utf8, tx_text *out)
 {
     char share[8] = "", score[24] = "", left[24] = "", time[16];
@@ -273,12 +281,11 @@ static void add_run(const tx_watched *r, int name_cells, int columns, bool utf8,
     if (isfinite(r->score)) snprintf(score, sizeof score, "%.6g", r->score);
     if (r->state == TX_WATCH_RUNNING && isfinite(f.left))
         snprintf(left, sizeof left, "%s", tx_duration_text(f.left, time));
-    tx_text_add(out, "%s%-*s  %-8s %6s %11s %8s  ", cut ? ".." : "", cut ? 0 : name_cells, r->name + cut,
-                tx_watched_state_name(r->state), share, score, left);
+    tx_text_add(out, line, cut ? ".." : "", cut ? 0 : name_cells, r->name + cut, tx_watched_state_name(r->state), share,
+                score, left);
     int cells = columns - name_cells - 42;
     if (cells > 0 && r->n > 1) add_curve(r, cells < CURVE_CELLS ? cells : CURVE_CELLS, utf8, out);
-    while (out->len && out->s[out->len - 1] == ' ') out->len--;
-    tx_text_add(out, "\n");
+    end_line(out);
 }
 
 static void add_counts(const int count[TX_N_WATCH], tx_text *out)
@@ -316,6 +323,9 @@ void tx_watch_frame(const tx_watch *w, int columns, int rows, bool utf8, tx_text
     if (width > NAME_CELLS) width = NAME_CELLS;
     if (width > columns / 2) width = columns / 2;
     add_head(w, out);
+    tx_text_add(out, line, "", width, "run", "state", "done", "score", "left");
+    if (columns - width - 42 > 20) tx_text_add(out, "score, epoch by epoch");
+    end_line(out);
     for (int s = 0; s < TX_N_WATCH; s++)
         for (int i = 0; i < w->n && shown < most; i++) {
             if ((int)w->run[i].state != s) continue;
