@@ -292,10 +292,11 @@ static void print_notes(const work *w)
         tx_text_add(&t, "? two bounds: the difference is of bounds, and of the models nothing follows from it.\n");
     tx_text_add(&t, "%s%s%s is the standard error over examples of the paired difference%s.\n", f->math, f->plus_minus,
                 f->math, w->seeds ? ", averaged over the seeds that both completed" : "");
-    tx_text_add(&t,
-                "Each model is there with the best known of its estimates: exact, else a bound, else an estimate; of a "
-                "kind with that\n  made for the fewest of these examples.\n%s",
-                w->other.s ? w->other.s : "");
+    tx_text_add(
+        &t,
+        "Each model is there with the best known of its estimates: exact, else a lower bound, an upper bound, "
+        "an estimate;\n  of several of one kind the one made for the fewest examples that still cover these.\n%s",
+        w->other.s ? w->other.s : "");
     f->notes(t.s, w->out);
     tx_text_free(&t);
 }

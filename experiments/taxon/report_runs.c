@@ -277,7 +277,7 @@ static void put_comparison(tx_report *r, const tx_report_view *v)
     json_decref(j);
     bool good = yaml.s && tx_comparison_parse(&c, yaml.s, file, NULL, 0) == TX_OK;
     if (good) tx_comparison_free(&c);
-    if (good && r->out.len + yaml.len > 0 && yaml.len < TX_REPORT_CONFIG_BYTES / (size_t)r->n_view) {
+    if (good && yaml.len < TX_REPORT_CONFIG_BYTES / (size_t)r->n_view) {
         tx_text_add(&command, "taxon run ");
         shell_word(&command, file);
         tx_text_add(&r->out, "<details><summary>");
