@@ -200,6 +200,12 @@ def kendall(pairs):
     return (n[0] - n[1]) / (n[0] + n[1])
 
 
+def known(r):
+    """How well a likelihood is known, the best first: by its kind; of bounds the tightest, of estimates the highest."""
+    sign = 1 if r["kind"] == "upper_bound" else -1
+    return list(SIGN).index(r["kind"]), sign * value_of(r["log_likelihood"])
+
+
 def parzen_against_likelihood(rows, numbers, out):
     view = next(r["view"] for r in rows if r["name"] == "parzen")
     here = [r for r in rows if r["view"] == view]
@@ -207,8 +213,7 @@ def parzen_against_likelihood(rows, numbers, out):
     best = {}
     for r in here:  # the best known of each model
         if own(r) and r["label"] in smoothed and r["name"] != "ais":
-            better = [list(SIGN).index(r["kind"]), -value_of(r["log_likelihood"])]
-            if r["label"] not in best or better < [list(SIGN).index(best[r["label"]]["kind"]), -value_of(best[r["label"]]["log_likelihood"])]:
+            if r["label"] not in best or known(r) < known(best[r["label"]]):
                 best[r["label"]] = r
     exact = [m for m in best if best[m]["kind"] == "exact"]
     by_ll = sorted(exact, key=lambda m: -value_of(best[m]["log_likelihood"]))
@@ -314,10 +319,10 @@ def published(tables, numbers, out):
         numbers.put(f"published.{key}", ours)
         if r["published"]:
             theirs = f"${r['published']}$" + (r"$^{\dagger}$" if "unverified" in r["seen"] else r"$^{\ddagger}$" if "transcription" in r["seen"] else "")
-            digits = max(len(r["published"].partition(".")[2]), 2)
+            digits = min(len(r["published"].partition(".")[2]), 2)
             difference = value_of(r["value"]) - value_of(r["published"])
             numbers.put(f"published.{key}.theirs", f"${r['published']}$")
-            numbers.put(f"published.{key}.difference", f"${difference:+.{min(digits, 2)}f}$")
+            numbers.put(f"published.{key}.difference", f"${difference:+.{digits}f}$")
             source = re.sub(r" \(.*|, (README|plotting script|appendix) of .*", "", r["source"])
             while len(source) > 45 and ", " in source:
                 source = source.rpartition(", ")[0]
@@ -325,7 +330,7 @@ def published(tables, numbers, out):
                 place = r["data"], r["view"]
                 cells += [[r"\addlinespace[2pt]" * bool(cells) + rf"\multicolumn{{9}}{{@{{}}l}}{{\emph{{{plain(', '.join(place))}}}}}"]]
             noise = re.search(r"Monte Carlo error ([\d.]+)", r["remark"])
-            cells.append([code(r["model"]), plain(r["estimator"]), r["n"], ours, noise[1] if noise else "", theirs, f"${difference:+.2f}$", plain(source), r["epochs"]])
+            cells.append([code(r["model"]), plain(r["estimator"]), r["n"], ours, noise[1] if noise else "", theirs, f"${difference:+.{digits}f}$", plain(source), r["epochs"]])
     with_value = [r for r in rows if r["published"]]
     numbers.put("published.n", str(len(with_value)))
     numbers.put("published.n_memory", str(sum("unverified" in r["seen"] for r in with_value)))

@@ -224,6 +224,7 @@ def spoil(out):
 def check_spoilt(taxon, plots, check):
     done = tx.run(taxon, "report", "out", "-o", "spoilt.html")
     check(done.returncode == 3 and "3 files left out" in done.stderr, f"spoilt: {done}")
+    check(all(": left out: out/" in line for line in done.stderr.splitlines() if "left out: " in line), f"spoilt, lines: {done.stderr}")
     text = pathlib.Path("spoilt.html").read_text(encoding="utf-8")
     page = check_page("spoilt", text, check)
     said = " ".join(page.text)

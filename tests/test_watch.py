@@ -134,6 +134,15 @@ def check_terminal(taxon, out, failures):
         t.p.send_signal(signal.SIGWINCH)
         failures.check(t.until(lambda: "seed-3" in t.frame() and "and " not in t.frame()), f"another size:\n{t.frame()}")
         failures.check(max(map(len, t.frame().splitlines())) <= 60, "lines are longer than the terminal is wide")
+        result = out / "ring-raw/finished/seed-0/result.h5"
+        result.rename(result.with_suffix(".away"))  # as --fresh does
+        failures.check(t.until(lambda: "finished/seed-0  stopped" in t.frame()), f"a finished run that is made anew:\n{t.frame()}")
+        result.with_suffix(".away").rename(result)
+        failures.check(t.until(lambda: "finished/seed-0  finished" in t.frame()), f"it has a result again:\n{t.frame()}")
+        t.resize(30, 2)
+        t.p.send_signal(signal.SIGWINCH)
+        failures.check(t.until(lambda: "seed-3" not in t.frame() and ".." in t.frame()), f"two columns:\n{t.frame()}")
+        t.resize(30, 60)
         t.p.send_signal(signal.SIGTSTP)
         failures.check(t.until(lambda: t.data.endswith(LEAVE)), "suspended on the other screen")
         time.sleep(0.2)

@@ -486,7 +486,9 @@ static void put_block(tx_h5 *f, const tx_block *b, bool examples, tx_values *val
     tx_h5_set_text(f, name, "dataset", b->run[0]->dataset);
     tx_h5_set_text(f, name, "view", b->run[0]->view);
     tx_h5_set_text(f, name, "measure", b->run[0]->measure);
-    tx_h5_set_text(f, name, "dataset_sha256", b->run[0]->dataset_sha256);
+    bool one = true; /* the rows that are scored are the same, those that are trained on need not be */
+    for (int i = 1; i < b->n; i++) one &= strcmp(b->run[i]->dataset_sha256, b->run[0]->dataset_sha256) == 0;
+    tx_h5_set_text(f, name, "dataset_sha256", one ? b->run[0]->dataset_sha256 : "several");
     tx_h5_set_text(f, name, "view_sha256", b->run[0]->view_sha256);
     table all[TX_SIMULATED + 1];
     int n = 0;

@@ -440,6 +440,7 @@ static void drop_unseen(tx_run_cache *c)
 static void write_cache(tx_run_cache *c)
 {
     enum { TRAILER = sizeof TX_H5_TRAILER - 1 + TX_SHA256_TEXT };
+    char *said = tx_strdup(tx_last_error());
     stream s = {0};
     char sum[TX_SHA256_TEXT], trailer[TRAILER + 1];
     tx_text path = {0};
@@ -448,8 +449,10 @@ static void write_cache(tx_run_cache *c)
     snprintf(trailer, sizeof trailer, "%s%s\n", TX_H5_TRAILER, sum);
     put_bytes(&s, trailer, TRAILER);
     tx_text_add(&path, "%s/" TX_RUN_CACHE_NAME, c->dir);
-    tx_commit(path.s, s.p, s.n); /* where it cannot be written, everything is read again */
+    /* Where it cannot be written, everything is read again: nothing to complain of. */
+    if (tx_commit(path.s, s.p, s.n) != TX_OK) tx_fail(TX_OK, "%s", said);
     tx_text_free(&path);
+    free(said);
     free(s.p);
 }
 

@@ -19,7 +19,10 @@ for (g in groups) {
   models <- which(get("kind")[e, ] == "exact" & get("chosen") == 1)
   run <- Sys.glob(file.path(args[1], dirname(g), "*", "seed-*", "result.h5"))[1]
   nats_a_bit <- length(h5read(run, "data/test/dim")) * log(2) # of one dimension
-  ll <- get("log_likelihood")[, 1, e, models, drop = FALSE][, 1, 1, ]
+  ll <- matrix(get("log_likelihood")[, 1, e, models, drop = FALSE], ncol = length(models))
+  models <- models[!is.na(colSums(ll))] # a first seed that diverged
+  ll <- ll[, !is.na(colSums(ll)), drop = FALSE]
+  if (length(models) == 0) next
   bits <- sapply(seq_along(models), function(m) {
     get("summary/bits_per_dim")[1, e, models[m]] + (get("summary/mean")[1, e, models[m]] - ll[, m]) / nats_a_bit
   })

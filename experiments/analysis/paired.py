@@ -25,8 +25,9 @@ for group in tests:
         means = ll.mean(["seed", "example"]).dropna("model")
         if means.size >= 2:
             best = means.sortby(means, ascending=False).model.values[:2]
-            both = ll.sel(model=best).dropna("seed").mean("seed").values
-            pairs.append((group, *best, *both))
+            both = ll.sel(model=best).dropna("example", how="all").dropna("seed").mean("seed").values
+            if both.size and np.ptp(both[0] - both[1]) > 0:
+                pairs.append((group, *best, *both))
 if not pairs:
     sys.exit(f"{folder}/compare.h5: no two models with exact likelihoods of the same examples")
 fig, axes = plt.subplots(1, len(pairs), figsize=(5.5 * len(pairs), 5.5), squeeze=False)

@@ -92,6 +92,7 @@ def cold(out):
 
 def rows(taxon, base, out):
     """(command, what is known, seconds, CPU seconds, MiB) of all that is measured."""
+    time.sleep(3)  # a file that was written a moment ago may change unseen, and is not kept
     for command in ("status", "table", "collect"):
         known = cold(out)
         if command == "collect":

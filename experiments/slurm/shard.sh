@@ -12,10 +12,15 @@ echo "$(date -u +%FT%TZ) shard $SLURM_ARRAY_TASK_ID/$shards on $(uname -n), rest
 "$taxon" run "$config" --shard "$SLURM_ARRAY_TASK_ID/$shards" --threads "$cpus" --jobs 1 --progress plain "$@" &
 pid=$!
 trap 'kill -USR1 "$pid"' USR1 TERM
-while :; do # a trap ends `wait` before the process has ended
+while :; do # a trap ends `wait`, with a code above 128, before the process has ended or at that very moment
   wait "$pid"
   code=$?
-  kill -0 "$pid" 2>/dev/null || break
+  [ "$code" -gt 128 ] || break
+  kill -0 "$pid" 2>/dev/null && continue
+  wait "$pid" 2>/dev/null
+  again=$?
+  [ "$again" -eq 127 ] || code=$again
+  break
 done
 
 if [ "$code" -eq 75 ] && [ "$restarts" -lt "$requeues" ]; then

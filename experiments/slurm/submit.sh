@@ -51,13 +51,14 @@ command -v sbatch >/dev/null || fail "sbatch is not installed here" 66
 command -v "$taxon" >/dev/null || fail "$taxon: not a program; build it, or name it with --taxon" 66
 taxon=$(realpath "$(command -v "$taxon")")
 
-# What is wrong with the config or the data is said here, and not in as many logs as there are tasks.
-"$taxon" run "$config" --dry-run --shard "1/$shards" ${out:+--out "$out"} "$@" >/dev/null
 values=()
 for argument in "$@"; do
+  [[ $argument == -o* || $argument == --out* ]] && fail "$argument: the folder is named before the config" 64
   [[ $argument != -* && $argument == *=* ]] && values+=("$argument")
 done
-[ -n "$out" ] || out=results/$("$taxon" config "$config" "${values[@]}" | sed -n 's/^experiment: *//p')
+# What is wrong with the config or the data is said here, and not in as many logs as there are tasks.
+"$taxon" run "$config" --dry-run --shard "1/$shards" ${out:+--out "$out"} "$@" >/dev/null
+[ -n "$out" ] || out=results/$("$taxon" config "$config" "${values[@]}" | sed -n "s/^experiment: *[\"']\{0,1\}\([^\"']*\).*/\1/p")
 mkdir -p "$out/slurm"
 
 # --signal=B: reaches the batch shell alone, which passes it on.

@@ -49,8 +49,11 @@ static void add(tx_found *f, const char *folder)
 /* Lines on standard error, and added to `kept`, which may be NULL. */
 static void tell(const char *lines, tx_text *kept)
 {
-    for (const char *line = lines; line && *line; line += strcspn(line, "\n") + 1)
-        fprintf(stderr, "taxon: left out: %.*s\n", (int)strcspn(line, "\n"), line);
+    for (const char *line = lines; line && *line;) {
+        size_t n = strcspn(line, "\n");
+        fprintf(stderr, "taxon: left out: %.*s\n", (int)n, line);
+        line += n + (line[n] == '\n');
+    }
     if (kept && lines) tx_text_add(kept, "%s", lines);
 }
 
@@ -102,13 +105,44 @@ void tx_found_free(tx_found *f)
     *f = (tx_found){0};
 }
 
-static int compare_runs(const void *a, const void *b)
+/* What makes two results one run of the comparison. */
+static int compare_runs(const tx_run_info *x, const tx_run_info *y)
 {
-    const tx_run_info *x = a, *y = b;
     int c = strcmp(x->dataset, y->dataset);
     if (!c) c = strcmp(x->view, y->view);
+    if (!c) c = strcmp(x->dataset_sha256, y->dataset_sha256);
+    if (!c) c = strcmp(x->view_sha256, y->view_sha256);
     if (!c) c = strcmp(x->label, y->label);
     return c ? c : (x->seed > y->seed) - (x->seed < y->seed);
+}
+
+static int by_run_and_path(const void *a, const void *b)
+{
+    const tx_run_info *x = a, *y = b;
+    int c = compare_runs(x, y);
+    if (!c) c = (int)strlen(x->path) - (int)strlen(y->path); /* the copy has the longer name, as a rule */
+    return c ? c : strcmp(x->path, y->path);
+}
+
+/* A copied folder is no other seed. */
+static void leave_out_copies(tx_gathered *g)
+{
+    int n = 0;
+    for (int i = 0; i < g->n; i++) {
+        if (n == 0 || compare_runs(&g->run[n - 1], &g->run[i]) != 0) {
+            tx_run_info keep = g->run[n];
+            g->run[n++] = g->run[i];
+            if (n <= i) g->run[i] = keep;
+            continue;
+        }
+        tx_text line = {0};
+        tx_text_add(&line, "%s: data set, view, label and seed are those of %s\n", g->run[i].path, g->run[n - 1].path);
+        tell(line.s, &g->left_out);
+        tx_text_free(&line);
+        g->n_left_out++;
+    }
+    for (int i = n; i < g->n; i++) tx_run_info_free(&g->run[i]);
+    g->n = n;
 }
 
 void tx_tell_left_out(const tx_run_info *r) { tell(r->note.s, NULL); }
@@ -150,7 +184,8 @@ tx_status tx_gather(const char *dir, bool arrays, tx_gathered *out)
         return n_damaged ? tx_fail(TX_EDATA, "%s: no result can be read (%d found)", dir, n_damaged)
                          : tx_fail(TX_ENOINPUT, "%s: holds no finished run (DATASET-VIEW/LABEL/seed-N/result.h5)", dir);
     }
-    qsort(g.run, (size_t)g.n, sizeof *g.run, compare_runs);
+    qsort(g.run, (size_t)g.n, sizeof *g.run, by_run_and_path);
+    leave_out_copies(&g);
     *out = g;
     return TX_OK;
 }
@@ -180,14 +215,12 @@ tx_status tx_check_collect(const char *dir)
 
 static tx_status write_compared(const char *dir, const tx_gathered *g)
 {
-    char *h5 = tx_path_join(dir, compared[0]), *csv = tx_path_join(dir, compared[1]),
-         *parts = tx_path_join(dir, "compare.");
-    tx_sweep(parts, ".part"); /* under the lock: of processes that were killed */
+    char *h5 = tx_path_join(dir, compared[0]), *csv = tx_path_join(dir, compared[1]);
+    tx_sweep(h5, ".part"), tx_sweep(csv, ".part"); /* under the lock: of processes that were killed */
     tx_status s = tx_compare_write(h5, csv, g->n, g->run, g->cache);
     if (!s) tx_run_cache_made(g->cache, TX_LEN(compared), compared);
     free(h5);
     free(csv);
-    free(parts);
     return s;
 }
 

@@ -51,7 +51,7 @@ bool tx_difference_kind(tx_kind a, tx_kind b, tx_kind *out)
 }
 
 /* The best-known estimate over the first n examples: of the best kind, what was made for the fewest of at least n
- * examples (more work went into each), of those the highest. -1: none. */
+ * examples (more work went into each), of those the first of the row. -1: none. */
 static int choose(const tx_board_row *r, size_t n)
 {
     int best = -1;

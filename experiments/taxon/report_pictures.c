@@ -319,20 +319,22 @@ static void put_pairs(album *a, const neighbours *q, size_t k)
     tx_text caption = {0}, alt = {0};
     const tx_run_info *run = q->run[k];
     real *x = tx_alloc(2 * q->per * a->dim, sizeof *x);
-    double sum = 0;
+    double sum = 0, *distance = tx_alloc(q->per, sizeof *distance);
     memcpy(x, q->x + k * q->per * a->dim, q->per * a->dim * sizeof *x);
     if (run)
         tx_text_add(&caption, "%s, seed %d: distances", run->label, run->seed);
     else
         tx_text_add(&caption, "test rows, for comparison: distances");
     for (size_t i = 0; i < q->per; i++) {
-        size_t at = k * q->per + i;
-        real *t = set_rows(a->set, TX_TRAIN, q->which[at], 1);
+        real *t = set_rows(a->set, TX_TRAIN, q->which[k * q->per + i], 1);
         memcpy(x + (q->per + i) * a->dim, t, a->dim * sizeof *x);
+        for (size_t j = 0; j < a->dim; j++) distance[i] += pow((double)x[i * a->dim + j] - (double)t[j], 2);
         free(t);
-        tx_text_add(&caption, "%s %.3g", i ? "," : "", sqrt(q->square[at]));
-        sum += sqrt(q->square[at]);
+        distance[i] = sqrt(distance[i]); /* that of a copy is 0, which the search's need not be */
+        tx_text_add(&caption, "%s %.3g", i ? "," : "", distance[i]);
+        sum += distance[i];
     }
+    free(distance);
     tx_text_add(&caption, "; mean %.3g", sum / (double)q->per);
     tx_text_add(&alt, "Above %zu %s%s, below each the training row nearest to it, at a distance of %.3g on average",
                 q->per, run ? "samples of " : "test rows", run ? run->label : "", sum / (double)q->per);
@@ -409,14 +411,26 @@ static void put_nearest(album *a, size_t share)
     free(q.x), free(q.run), free(q.square), free(q.which);
 }
 
-/* The frame of all dots: that of the test rows, a tenth wider on each side. */
+static void widen(album *a, size_t n, const real x[])
+{
+    for (size_t i = 0; i < 2 * n; i++)
+        if (isfinite(x[i])) a->lo = fmin(a->lo, (double)x[i]), a->hi = fmax(a->hi, (double)x[i]);
+}
+
+/* The frame of all dots: that of the test rows, or of all samples where there are none, a tenth wider on each side. */
 static void frame_dots(album *a)
 {
     size_t n = DOTS;
     real *x = test_rows(a, &n);
     a->lo = INFINITY, a->hi = -INFINITY;
-    for (size_t i = 0; x && i < 2 * n; i++) a->lo = fmin(a->lo, (double)x[i]), a->hi = fmax(a->hi, (double)x[i]);
-    if (!x) a->lo = 0, a->hi = 0;
+    if (x) widen(a, n, x);
+    for (int i = 0; !x && i < a->rows; i++) {
+        samples s;
+        if (!read_samples(a->r, tx_report_run(&a->v->main->row[i]), &s)) continue;
+        if (s.dim == a->dim) widen(a, s.n < DOTS ? s.n : DOTS, s.x);
+        free_samples(&s);
+    }
+    if (!(a->lo <= a->hi)) a->lo = 0, a->hi = 0;
     double margin = a->hi > a->lo ? 0.1 * (a->hi - a->lo) : 1;
     a->lo -= margin, a->hi += margin;
     free(x);
@@ -466,7 +480,13 @@ static void put_all(album *a)
         "<p>The first samples of each model's first seed, as they came: none is chosen.%s</p>\n<div class=\"grid\">\n",
         a->cut > 1 ? " Pictures are shown smaller than they are." : "");
     put_real(a, n);
-    for (int i = 0; i < a->rows; i++) put_samples(a, tx_report_run(&a->v->main->row[i]), n);
+    for (int i = 0; i < a->rows; i++) {
+        if (!a->height && !a->v->picture_bytes) {
+            tx_report_note(a->r, "%s: samples of the first %d models only: the page would be too large.", a->name, i);
+            break;
+        }
+        put_samples(a, tx_report_run(&a->v->main->row[i]), n);
+    }
     tx_text_add(&a->r->out, "</div>\n");
     if (a->height) put_nearest(a, share / 4);
 }

@@ -79,7 +79,7 @@ static void draw(tx_report *r, tx_report_view *v, figure *f)
     static char *const argv[] = {"gnuplot", "-d", NULL};
     char *svg = NULL;
     size_t n = 0;
-    if (!r->no_plots && tx_program_run(argv, f->script.s, SECONDS, &svg, &n) != TX_OK) {
+    if (!r->no_plots && v->plot_bytes && tx_program_run(argv, f->script.s, SECONDS, &svg, &n) != TX_OK) {
         r->no_plots = true;
         tx_report_note(r, "Plots (learning curves, histograms, costs of a sample) are missing from here on: %s.",
                        tx_last_error());
@@ -146,7 +146,7 @@ static void add_curve(curves *c, const char *name, const double value[])
     tx_text points = {0};
     for (size_t i = 0; i < c->n; i++) {
         if ((i % stride && i + 1 < c->n) || !isfinite(value[i])) continue;
-        tx_text_add(&points, "%d %.6g\n", c->step[i], value[i]);
+        tx_text_add(&points, "%d %.9g\n", c->step[i], value[i]);
         if (shown++ == 0) first = value[i];
         last = value[i];
         if (!*k && shown == 1) c->low[panel] = c->high[panel] = last;
@@ -219,7 +219,13 @@ static bool make_curves(tx_h5 *file, const char *label, figure *f)
     for (int k = 0; k < PANELS; k++) {
         if (!c.plot[k].len) continue;
         if (++done == panels) tx_text_add(&f->script, "set xlabel '%s' offset 0,0.6\n", c.axis);
-        tx_text_add(&f->script, "set ytics %.3g\n%s\n", tic(c.high[k] - c.low[k]), c.plot[k].s);
+        double range = c.high[k] -
+                       c.low[k]; /* gnuplot widens one of hardly any width, which would have too many tics */
+        if (range > 1e-4 * fmax(fabs(c.low[k]), fabs(c.high[k])))
+            tx_text_add(&f->script, "set ytics %.3g\n", tic(range));
+        else
+            tx_text_add(&f->script, "set ytics autofreq\n");
+        tx_text_add(&f->script, "%s\n", c.plot[k].s);
         tx_text_free(&c.plot[k]);
     }
     free(c.step);
@@ -279,10 +285,13 @@ static int rising(const void *a, const void *b)
 
 static bool load(tx_report *r, const tx_board_row *row, sample *s)
 {
-    const tx_run_info *run = tx_report_run(row);
     tx_run_info now;
-    *s = (sample){.run = run, .cell = row->cell};
-    if (!run || !row->n_cell || !tx_board_estimate(run, row->cell->first)) return false;
+    int first = 0; /* of the runs that have this estimate */
+    *s = (sample){.cell = row->cell};
+    if (!row->n_cell) return false;
+    while (first < row->n_run && !tx_board_estimate(&row->run[first], row->cell->first)) first++;
+    if (first == row->n_run) return false;
+    const tx_run_info *run = s->run = &row->run[first];
     if (tx_run_read(run->path, true, &now) != TX_OK) {
         tx_report_note(r, "%s", tx_last_error());
         return false;
@@ -358,7 +367,8 @@ void tx_report_histograms(tx_report *r, tx_report_view *v)
     }
     size_t before = r->out.len;
     open_group(r, "Log-likelihoods of single examples",
-               "How the best known log-likelihood of each model is spread over the examples, of its first seed. All "
+               "How the best known log-likelihood of each model is spread over the examples, of the first seed that "
+               "has it. All "
                "have the same "
                "horizontal axis; examples outside it are counted at its ends.");
     size_t begun = r->out.len;
@@ -507,7 +517,7 @@ static int collect(const tx_board_block *b, bool seconds, const char *metric, po
 /* A metric that says by one number how far samples are from the data. */
 static const char *metric_of(const tx_board_block *b)
 {
-    static const char *const known[] = {"frechet", "mmd", "smoothed", "c2st"};
+    static const char *const known[] = {"frechet", "mmd", "smoothed_kl", "c2st"};
     double error;
     for (size_t k = 0; k < TX_LEN(known); k++)
         for (int i = 0; i < b->n_row; i++)

@@ -9,7 +9,8 @@
 tx_sheet_line *tx_sheet_add(tx_sheet *s)
 {
     size_t n = (size_t)s->n++;
-    s->line = tx_realloc(s->line, n, n + 1, sizeof *s->line);
+    s->line = tx_grow(s->line, n, sizeof *s->line);
+    s->line[n] = (tx_sheet_line){0};
     return &s->line[n];
 }
 

@@ -131,13 +131,13 @@ void tx_board_sheet(const tx_board_block *b, const tx_format *f, tx_text *out)
 
 /* What occurs in the sheets and has to be explained below them. */
 typedef struct occurs {
-    bool kind[TX_N_KIND], noisy[TX_N_KIND], bounded_bits, mc, none, several, some_short;
+    bool kind[TX_N_KIND], noisy[TX_N_KIND], bounded_bits, mc, none, several, several_upper, some_short;
     bool over_seeds, over_examples, tried, incomplete;
 } occurs;
 
 static void add_occurs(occurs *o, const tx_board_block *b, const tx_board_row *r)
 {
-    int bounds = 0;
+    int bounds = 0, upper = 0;
     o->tried |= r->n_tried > 1;
     o->incomplete |= r->n_tried > 1 && r->n_incomplete > 0;
     o->none |= r->n_cell == 0 && r->n_seed > 0;
@@ -150,8 +150,10 @@ static void add_occurs(occurs *o, const tx_board_block *b, const tx_board_row *r
         o->some_short |= cell->n_least != b->n_example;
         *(cell->over_seeds ? &o->over_seeds : &o->over_examples) = true;
         bounds += cell->kind == TX_LOWER_BOUND;
+        upper += cell->kind == TX_UPPER_BOUND;
     }
     o->several |= bounds > 1;
+    o->several_upper |= upper > 1;
 }
 
 static void explain_kinds(const occurs *o, const tx_format *f, tx_text *t)
@@ -165,6 +167,7 @@ static void explain_kinds(const occurs *o, const tx_format *f, tx_text *t)
         tx_text_add(t,
                     "Several bounds of one model hold at once, and the highest tells most: with more samples or steps "
                     "a bound is\n  tighter, and the model is the same.\n");
+    if (o->several_upper) tx_text_add(t, "Of several upper bounds of one model the lowest tells most.\n");
     if (o->bounded_bits)
         tx_text_add(t,
                     "bits/dim is the length of a code, the fewer the better: at most (%s%s%s) this many where the "
@@ -217,18 +220,15 @@ static void tell_evidence(const tx_board_block *b, const tx_format *f, tx_text *
         }
 }
 
-/* Is this the last block of its data set and view? Metrics are of those, not of a split. */
-static bool ends_view(const tx_board *b, int i)
-{
-    const tx_board_block *own = &b->block[i], *next = own + 1;
-    return i + 1 == b->n_block || strcmp(own->dataset, next->dataset) != 0 || strcmp(own->view, next->view) != 0;
-}
+/* Is this the first block of its data set and view? Metrics are of those, not of a split, and of split `simulated` only
+ * models that were evaluated on it have rows. */
+static bool begins_view(const tx_board *b, int i) { return i == 0 || b->block[i - 1].run != b->block[i].run; }
 
 static bool print_metrics(const tx_board *b, const tx_format *f, tx_text *out)
 {
     bool any = false;
     for (int i = 0; i < b->n_block; i++)
-        if (ends_view(b, i)) any |= tx_metrics_sheet(&b->block[i], f, out);
+        if (begins_view(b, i)) any |= tx_metrics_sheet(&b->block[i], f, out);
     return any;
 }
 
@@ -326,7 +326,7 @@ static json_t *metrics_records(const tx_board *b)
 {
     json_t *all = json_array();
     for (int i = 0; i < b->n_block; i++)
-        if (ends_view(b, i)) tx_metrics_records(&b->block[i], all);
+        if (begins_view(b, i)) tx_metrics_records(&b->block[i], all);
     return all;
 }
 

@@ -109,6 +109,14 @@ static int compare_cells(const void *a, const void *b)
     return (y->mean > x->mean) - (y->mean < x->mean);
 }
 
+/* Of one model: of several upper bounds the lowest tells most. */
+static int compare_own_cells(const void *a, const void *b)
+{
+    const tx_board_cell *x = a, *y = b;
+    bool upper = x->kind == TX_UPPER_BOUND && y->kind == TX_UPPER_BOUND && x->n_least == y->n_least;
+    return upper ? compare_cells(b, a) : compare_cells(a, b);
+}
+
 static void add_cells(tx_board_row *r, span v, tx_split s)
 {
     for (int i = 0; i < v.n; i++)
@@ -121,7 +129,7 @@ static void add_cells(tx_board_row *r, span v, tx_split s)
             r->cell = tx_realloc(r->cell, n, n + 1, sizeof *r->cell);
             r->cell[n] = make_cell(v, e);
         }
-    if (r->n_cell) qsort(r->cell, (size_t)r->n_cell, sizeof *r->cell, compare_cells);
+    if (r->n_cell) qsort(r->cell, (size_t)r->n_cell, sizeof *r->cell, compare_own_cells);
 }
 
 static tx_board_row make_row(span v, tx_split s, tx_choice choice)
@@ -298,6 +306,24 @@ static void add_block(tx_board *b, span v, tx_split s)
     b->block[n] = make_block(v, s);
 }
 
+/* Other rows under one name are told apart by their sums. */
+static void name_twins(tx_board *b)
+{
+    for (int i = 0; i < b->n_block; i++) {
+        const tx_run_info *own = b->block[i].run;
+        bool other_data = false, other_rows = false;
+        for (int k = 0; k < b->n_block; k++) {
+            const tx_run_info *run = b->block[k].run;
+            if (run == own || strcmp(run->dataset, own->dataset) != 0 || strcmp(run->view, own->view) != 0) continue;
+            other_data |= strcmp(run->dataset_sha256, own->dataset_sha256) != 0;
+            other_rows = true;
+        }
+        if (other_rows)
+            snprintf(b->block[i].dataset, TX_NAME_MAX, "%.*s (%.8s)", TX_NAME_MAX - 12, own->dataset,
+                     other_data ? own->dataset_sha256 : own->view_sha256);
+    }
+}
+
 tx_board *tx_board_new(int n, const tx_run_info run[])
 {
     tx_board *b = tx_alloc(1, sizeof *b);
@@ -312,6 +338,7 @@ tx_board *tx_board_new(int n, const tx_run_info run[])
             if (split[s]) add_block(b, v, (tx_split)s);
         i += v.n;
     }
+    name_twins(b);
     add_remarks(b);
     return b;
 }

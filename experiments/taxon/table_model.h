@@ -33,11 +33,13 @@ typedef struct tx_board_row {
     int n_tried, n_incomplete;                                   /**< as tx_choice */
     double n_parameter, n_step, sequential_steps, train_seconds; /**< means over seeds, NAN without */
     int n_cell;
-    tx_board_cell *cell; /**< [n_cell] best known first: exact, bounds, estimates; of a kind the most examples first */
+    tx_board_cell *cell; /**< [n_cell] best known first: exact, bounds, estimates; of a kind the most examples first,
+                            then the tightest bound, the highest estimate */
 } tx_board_row;
 
 typedef struct tx_board_block {
-    char dataset[TX_NAME_MAX], view[TX_NAME_MAX], measure[16];
+    char dataset[TX_NAME_MAX]; /**< with the first digits of a sum where other rows have the same name */
+    char view[TX_NAME_MAX], measure[16];
     tx_split
         split; /**< TX_SIMULATED: rows that each model drew itself, evidence about estimators and never a ranking */
     size_t n_example; /**< of the longest estimate */

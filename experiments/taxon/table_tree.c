@@ -58,9 +58,7 @@ static void choose_blocks(tx_tree *t, const tx_board *b, int most)
         const tx_board_block *new = &b->block[i];
         if (new->split == TX_SIMULATED) continue;
         int k = 0;
-        while (k < t->n_block &&
-               (strcmp(t->block[k]->dataset, new->dataset) != 0 || strcmp(t->block[k]->view, new->view) != 0))
-            k++;
+        while (k < t->n_block && t->block[k]->run != new->run) k++;
         if (k < t->n_block && new->split == TX_TEST) t->block[k] = new;
         if (k == t->n_block && k < most) t->block[t->n_block++] = new;
     }

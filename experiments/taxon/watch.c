@@ -163,7 +163,7 @@ static bool has(const tx_watched *r, const char *name)
 static void look(tx_watched *r)
 {
     bool over = r->state == TX_WATCH_FINISHED || r->state == TX_WATCH_DIVERGED;
-    if (over && r->inode) return; /* until it is gone: runs are written once */
+    if (over && r->inode && has(r, "result.h5")) return; /* until it is made anew: runs are written once */
     read_metrics(r);
     if (has(r, "result.h5"))
         r->state = strcmp(r->end, "diverged") == 0 ? TX_WATCH_DIVERGED : TX_WATCH_FINISHED;
@@ -322,6 +322,7 @@ void tx_watch_frame(const tx_watch *w, int columns, int rows, bool utf8, tx_text
         if ((int)strlen(w->run[i].name) > width) width = (int)strlen(w->run[i].name);
     if (width > NAME_CELLS) width = NAME_CELLS;
     if (width > columns / 2) width = columns / 2;
+    if (width < 3) width = 3;
     add_head(w, out);
     tx_text_add(out, line, "", width, "run", "state", "done", "score", "left");
     if (columns - width - 42 > 20) tx_text_add(out, "score, epoch by epoch");
