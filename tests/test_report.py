@@ -337,6 +337,30 @@ def check_large(taxon, check):
     check_page("large", text, check)
 
 
+def check_plane(taxon, plots, check):
+    """Points of the plane without their data set are framed by themselves; `smoothed` is a metric to plot; a histogram is of a seed that
+    has the estimate."""
+    np.save("plane.npy", np.random.default_rng(2).normal(100, 3, (90, 2)))
+    pathlib.Path("plane.yaml").write_text("seeds: [0, 1]\ndatasets: [{path: plane.npy, view: standardised}, {name: ring, n_train: 90, n_valid: 20, n_test: 20}]\n"
+                                          "models: [{model: gaussian}, {model: vae, latent: 2, hidden: [3], train: {epochs: 2}}]\n"
+                                          "evaluate: {estimators: [exact], n_sample: 20}\n", encoding="utf-8")
+    done = tx.run(taxon, "run", "plane.yaml", "--out", "plane", "--progress", "none")
+    check(done.returncode == 0, f"plane: {done}")
+    for model in ("gaussian", "vae"):
+        tx.run(taxon, "evaluate", f"plane/ring-raw/{model}/seed-0", "--metric", "smoothed", "n_sample=50")
+    tx.run(taxon, "evaluate", "plane/ring-raw/vae/seed-1", "--estimator", "elbo")
+    os.remove("plane.npy")
+    done = tx.run(taxon, "report", "plane", "-o", "plane.html")
+    page = check_page("plane", pathlib.Path("plane.html").read_text(encoding="utf-8"), check)
+    alts = [i["alt"] for i in page.images]
+    spans = [re.search(r"both axes from ([\d.]+) to ([\d.]+): samples of gaussian", a) for a in alts]
+    spans = [(float(m[1]), float(m[2])) for m in spans if m]
+    check(any(80 < lo < 100 < hi < 120 for lo, hi in spans), f"a frame of samples alone: {alts[:4]}")
+    check(not plots or any(a.startswith("smoothed_kl against seconds") for a in alts), f"cost against smoothed_kl: {alts}")
+    said = "".join(page.text)
+    check(not plots or "vae, seed 1, lower bound by elbo: median" in said, "a histogram of the seed that has the estimate")
+
+
 def main(taxon):
     failures = tx.Failures()
     check = failures.check
@@ -353,6 +377,7 @@ def main(taxon):
         whole = check_whole(taxon, plots, check)
         check_missing(taxon, whole, check)
         check_large(taxon, check)
+        check_plane(taxon, plots, check)
         spoil("out")
         check_spoilt(taxon, plots, check)
         os.chdir("/")
