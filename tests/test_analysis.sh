@@ -149,6 +149,8 @@ source(Sys.getenv("SCRIPT"))
 stopifnot(panels == 2)
 R
     judge "bits.R draws the numbers of the comparison" env SCRIPT="$analysis/bits.R" Rscript drawn.R
+    judge "a comparison of one model" "$taxon" run tiny.yaml --out single --progress none "models=[{model: made, hidden: [20]}]" datasets.1.path=grey.csv
+    judge "bits.R draws one model" Rscript "$analysis/bits.R" single single.png
     judge "its picture is one" /usr/bin/python3 -c 'import matplotlib.image as m; p = m.imread("bits.png"); assert p.shape[:2] == (450, 1200) and p[..., :3].std() > 0.05, (p.shape, p.std())'
 else
     echo "skipped: bits.R needs R with rhdf5"

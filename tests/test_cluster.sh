@@ -50,6 +50,8 @@ by_slurm() {
   local submit=("$root/experiments/slurm/submit.sh" --taxon "$taxon" --shards 2)
   "${submit[@]}" --bogus >out.txt 2>&1
   if [ $? -eq 64 ]; then ok; else fail "an unknown option of submit.sh"; fi
+  "${submit[@]}" config.yaml --out elsewhere >out.txt 2>&1
+  if [ $? -eq 64 ] && grep -q "the folder is named before the config" out.txt && [ -z "$(squeue -h)" ]; then ok; else fail "--out behind the config is submitted"; fi
   "${submit[@]}" config.yaml train.epochs=0 >out.txt 2>&1
   if [ $? -eq 78 ] && [ -z "$(squeue -h)" ]; then ok; else fail "a bad config is submitted"; fi
   # The signal that Slurm sends before a time limit, to the batch shell alone.
