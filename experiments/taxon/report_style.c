@@ -72,6 +72,7 @@ const char *const tx_report_style[] = {
     ".3rem}thead{display:table-header-group}thead th,tbody "
     "th,caption{position:static}th,td{white-space:normal}tr,figure{break-inside:avoid}.tree{break-inside:auto}h2,h3,"
     "caption,summary{break-after:avoid}.grid{grid-template-columns:repeat(3,1fr)}.grid.wide{grid-template-columns:"
-    "repeat(2,1fr)}h3+p{break-after:avoid}pre{white-space:pre-wrap;overflow:visible;font-size:6.5pt}details "
+    "repeat(2,1fr)}h3+p{break-after:avoid}pre{white-space:pre-wrap;overflow:visible;font-size:6pt;line-height:1.2}"
+    "details "
     "pre{columns:3}details::details-content{content-visibility:visible;display:block;height:auto}}\n",
     NULL};

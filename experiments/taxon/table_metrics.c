@@ -82,7 +82,7 @@ static void put_number(tx_sheet *s, tx_sheet_line *l, int column, const tx_forma
     int d = error > 0 ? 1 - (int)floor(log10(error)) : 0;
     if (!(error > 0))
         snprintf(text, sizeof text, "%s%.4g%s", f->math, value, f->math);
-    else if (d > 9 || fabs(value) >= 1e6)
+    else if (d > 6 || fabs(value) >= 1e6)
         snprintf(text, sizeof text, "%s%.2g %s %.1g%s", f->math, value, f->plus_minus, error, f->math);
     else
         snprintf(text, sizeof text, "%s%.*f %s %.*f%s", f->math, d < 0 ? 0 : d, value, f->plus_minus, d < 0 ? 0 : d,
