@@ -74,20 +74,33 @@ static const char **names_of(const tx_board_block *b)
     return name;
 }
 
+/* "1.2e-05", in a formula "1.2\cdot 10^{-5}". */
+static void add_rounded(tx_text *t, const tx_format *f, int figures, double value)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%.*g", figures, value);
+    char *e = *f->math ? strchr(text, 'e') : NULL;
+    if (e) *e = 0;
+    tx_text_add(t, "%s", text);
+    if (e) tx_text_add(t, "\\cdot 10^{%d}", atoi(e + 1));
+}
+
 /* Metrics have no scale in common: two figures of the error however small it is, and powers of ten for the rest. */
 static void put_number(tx_sheet *s, tx_sheet_line *l, int column, const tx_format *f, double value, double error)
 {
-    char text[TX_SHEET_CELL];
+    tx_text t = {0};
     if (!isfinite(value)) return;
-    int d = error > 0 ? 1 - (int)floor(log10(error)) : 0;
-    if (!(error > 0))
-        snprintf(text, sizeof text, "%s%.4g%s", f->math, value, f->math);
-    else if (d > 6 || fabs(value) >= 1e6)
-        snprintf(text, sizeof text, "%s%.2g %s %.1g%s", f->math, value, f->plus_minus, error, f->math);
-    else
-        snprintf(text, sizeof text, "%s%.*f %s %.*f%s", f->math, d < 0 ? 0 : d, value, f->plus_minus, d < 0 ? 0 : d,
-                 error, f->math);
-    tx_sheet_put(s, l, column, text);
+    int d = error > 0 ? 1 - (int)floor(log10(error)) : 0, shown = d < 0 ? 0 : d;
+    tx_text_add(&t, "%s", f->math);
+    if (error > 0 && d <= 6 && fabs(value) < 1e6) {
+        tx_text_add(&t, "%.*f %s %.*f", shown, value, f->plus_minus, shown, error);
+    } else {
+        add_rounded(&t, f, error > 0 ? 2 : 4, value);
+        if (error > 0) tx_text_add(&t, " %s ", f->plus_minus), add_rounded(&t, f, 1, error);
+    }
+    tx_text_add(&t, "%s", f->math);
+    tx_sheet_put(s, l, column, t.s);
+    tx_text_free(&t);
 }
 
 /* Is it a setting rather than a result: without error, the same for all of several models, and nothing of real rows? */
