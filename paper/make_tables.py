@@ -52,7 +52,7 @@ def value_of(text):
 
 
 def shown(value, error=math.nan, sign=""):
-    """A number with as many digits as its error has meaning: two of the error; four of its own without one."""
+    """A number with as many digits as its error has meaning: two of the error; six of its own where that is 0, four without one."""
     if math.isnan(value):
         return ""
     if error > 1e4:
@@ -62,7 +62,7 @@ def shown(value, error=math.nan, sign=""):
         digits = max(0, 1 - math.floor(math.log10(error)))
         body = rf"{value:.{digits}f} \pm {error:.{digits}f}"
     else:
-        body = f"{value:.4g}"
+        body = f"{value:.{6 if error == 0 else 4}g}"
     if "e" in body:
         body = re.sub(r"e([+-])0*(\d+)", lambda m: rf"\cdot 10^{{{m[1].replace('+', '')}{m[2]}}}", body)
     return rf"${sign} {body}$" if sign else f"${body}$"
@@ -140,8 +140,7 @@ def taxonomy(tables, numbers, out):
     constants(rows, numbers)
     some = [r for r in rows if value_of(r["n_evaluated"]) < value_of(r["n_example"])]
     numbers.put("taxonomy.n_few", "" if not some else min(some, key=lambda r: value_of(r["n_evaluated"]))["n_evaluated"].removesuffix(".0"))
-    for several, key in ((True, "several"), (False, "one")):
-        numbers.put(f"taxonomy.n_{key}_seeds", str(len({(r["view"], r["label"]) for r in rows if (value_of(r["n_seed"]) > 1) == several})))
+    numbers.put("taxonomy.n_seed", " or ".join(sorted({r["n_seed"] for r in rows})))
     return rows
 
 

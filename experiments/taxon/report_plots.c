@@ -219,8 +219,7 @@ static bool make_curves(tx_h5 *file, const char *label, figure *f)
     for (int k = 0; k < PANELS; k++) {
         if (!c.plot[k].len) continue;
         if (++done == panels) tx_text_add(&f->script, "set xlabel '%s' offset 0,0.6\n", c.axis);
-        double range = c.high[k] -
-                       c.low[k]; /* gnuplot widens one of hardly any width, which would have too many tics */
+        double range = c.high[k] - c.low[k]; /* of hardly any width gnuplot makes a wider one */
         if (range > 1e-4 * fmax(fabs(c.low[k]), fabs(c.high[k])))
             tx_text_add(&f->script, "set ytics %.3g\n", tic(range));
         else

@@ -132,7 +132,7 @@ void tx_board_sheet(const tx_board_block *b, const tx_format *f, tx_text *out)
 /* What occurs in the sheets and has to be explained below them. */
 typedef struct occurs {
     bool kind[TX_N_KIND], noisy[TX_N_KIND], bounded_bits, mc, none, several, several_upper, some_short;
-    bool over_seeds, over_examples, tried, incomplete;
+    bool over_seeds, over_examples, agreed, tried, incomplete;
 } occurs;
 
 static void add_occurs(occurs *o, const tx_board_block *b, const tx_board_row *r)
@@ -149,6 +149,7 @@ static void add_occurs(occurs *o, const tx_board_block *b, const tx_board_row *r
         o->mc |= cell->mc_error > 0;
         o->some_short |= cell->n_least != b->n_example;
         *(cell->over_seeds ? &o->over_seeds : &o->over_examples) = true;
+        o->agreed |= cell->over_seeds && !(cell->error > 0);
         bounds += cell->kind == TX_LOWER_BOUND;
         upper += cell->kind == TX_UPPER_BOUND;
     }
@@ -183,6 +184,7 @@ static void explain_errors(const occurs *o, const tx_format *f, tx_text *t)
     else if (o->over_examples)
         tx_text_add(t, "%s%s%s is the standard error of the mean over examples (one seed).\n", f->math, f->plus_minus,
                     f->math);
+    if (o->agreed) tx_text_add(t, "Numbers of several seeds without an error are the same for all of them.\n");
     if (o->mc) tx_text_add(t, "MC error is what the estimator's own noise adds to that of the mean.\n");
     if (o->tried) tx_text_add(t, "Of variants tried on a grid the one is shown that the valid split prefers.\n");
     if (o->incomplete)
