@@ -256,6 +256,8 @@ def check_whole(taxon, plots, check):
     kinds = [decode(i)[0] for i in page.images]
     check(kinds.count("png") >= 4 * 2 + 5 + 5, f"pictures of samples: {kinds}")
     check(kinds.count("svg+xml") >= 20 if plots else not kinds.count("svg+xml"), f"plots: {kinds}")
+    plain = [base64.b64decode(i["src"].partition(",")[2]) for i in page.images if "svg" in i["src"][:20]]
+    check(all(b"<filter" not in p and b"linecap" not in p and len(p) < 20000 for p in plain), f"bytes of plots: {sorted(map(len, plain))[-3:]}")
     alts = " ".join(i["alt"] for i in page.images)
     drawn = ("Learning curves of vae: ", "log-likelihoods of made", "against seconds per sample") if plots else ()
     for part in ("test split of pictures, binarised", "samples of gan", "the training row nearest to it", "points in the plane", *drawn):

@@ -305,7 +305,12 @@ static tx_status put_chapters(tx_report *r)
 {
     put_reading(r);
     tx_report_tree(r);
-    for (int i = 0; i < r->n_view; i++) TX_TRY(put_view(r, &r->view[i]));
+    for (int i = 0; i < r->n_view; i++) {
+        TX_TRY(put_view(r, &r->view[i]));
+        if (i + 1 == r->n_view) break;
+        r->view[i + 1].plot_bytes += r->view[i].plot_bytes; /* what one leaves the next may use */
+        r->view[i + 1].picture_bytes += r->view[i].picture_bytes;
+    }
     put_notes(r);
     put_left_out(r);
     tx_report_data(r);

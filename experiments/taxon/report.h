@@ -9,7 +9,7 @@
 /** So that a page of 3 MB holds a comparison: what is more is left out, and said. */
 enum { TX_REPORT_ROWS = 40,                               /**< models of a data set and view that have curves and pictures */
        TX_REPORT_RUNS = 300,                              /**< runs with their provenance and configuration */
-       TX_REPORT_PLOT_BYTES = 1000000, TX_REPORT_PICTURE_BYTES = 1300000, TX_REPORT_CONFIG_BYTES = 200000 };
+       TX_REPORT_PLOT_BYTES = 1450000, TX_REPORT_PICTURE_BYTES = 1000000, TX_REPORT_CONFIG_BYTES = 200000 };
 
 /** A data set and view: a chapter. */
 typedef struct tx_report_view {
