@@ -408,8 +408,10 @@ static tx_status lock(runner *r)
     TX_TRY(tx_make_folders(r->options->folder));
     r->lock = open(r->options->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (r->lock < 0) return tx_fail(TX_ECREATE, "%s: cannot be opened: %s", r->options->folder, strerror(errno));
-    bool held = flock(r->lock, LOCK_EX | LOCK_NB) != 0;
-    for (int tries = 0; held && errno == EWOULDBLOCK && tries < 50; tries++) { /* who only looks holds it no longer */
+    bool held = flock(r->lock, LOCK_EX | LOCK_NB) != 0; /* by who works; or shared, for a moment, by who only looks */
+    for (int tries = 0; held && errno == EWOULDBLOCK && tries < 50; tries++) {
+        if (flock(r->lock, LOCK_SH | LOCK_NB) != 0) break;
+        flock(r->lock, LOCK_UN);
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
         held = flock(r->lock, LOCK_EX | LOCK_NB) != 0;
     }
