@@ -142,6 +142,12 @@ def check_cache(taxon, out, failures):
     cache.unlink()
     cache.mkdir()
     failures.check(say(taxon, out, "table") == table, "a folder in the cache's place: another table")
+    path = results(out)[3]
+    good = path.read_bytes()
+    replace(path, b"x")
+    said = tx.run(taxon, "table", out).stderr.splitlines()
+    failures.check(said[-1] == "taxon: 1 file left out", f"the reason of an exit code beside a cache that cannot be written: {said}")
+    replace(path, good)
     cache.rmdir()
 
 
