@@ -130,18 +130,16 @@ static void leave_out_copies(tx_gathered *g)
     int n = 0;
     for (int i = 0; i < g->n; i++) {
         if (n == 0 || compare_runs(&g->run[n - 1], &g->run[i]) != 0) {
-            tx_run_info keep = g->run[n];
             g->run[n++] = g->run[i];
-            if (n <= i) g->run[i] = keep;
             continue;
         }
         tx_text line = {0};
         tx_text_add(&line, "%s: data set, view, label and seed are those of %s\n", g->run[i].path, g->run[n - 1].path);
         tell(line.s, &g->left_out);
         tx_text_free(&line);
+        tx_run_info_free(&g->run[i]);
         g->n_left_out++;
     }
-    for (int i = n; i < g->n; i++) tx_run_info_free(&g->run[i]);
     g->n = n;
 }
 
