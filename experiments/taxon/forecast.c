@@ -1,9 +1,24 @@
 #include "experiments/taxon/forecast.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A run tells its speed after so much of it and so long, and all of them the rest after so much of all. */
 static const double LEAST_SHARE = 0.02, LEAST_SECONDS = 1;
+
+double tx_work_size(double n_parameter, double n_step) { return fmax(n_parameter, 1) * fmax(n_step, 1); }
+
+static size_t without_seed(const char *run)
+{
+    const char *slash = strrchr(run, '/');
+    return slash ? (size_t)(slash - run) : 0;
+}
+
+bool tx_work_alike(const char *run, const char *other)
+{
+    size_t n = without_seed(run);
+    return n == without_seed(other) && strncmp(run, other, n) == 0;
+}
 
 typedef struct mean {
     double sum;

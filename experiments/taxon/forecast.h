@@ -8,7 +8,7 @@ typedef struct tx_work {
     int like;    /**< works of equal numbers cost the same: one model on one data set, seed by seed */
     double size; /**< parameters times steps: what is known of its cost before it starts */
     tx_work_state state;
-    double from, share; /**< of the run: what was done when this process took it up, and what is done now */
+    double from, share; /**< of the run: what was done when this process took it up, and what is done now, also of one that waits */
     double seconds;     /**< from then till now; NAN: not known, or it failed and tells nothing */
 } tx_work;
 
@@ -17,6 +17,10 @@ typedef struct tx_forecast {
     double part;  /**< of all work, weighed by cost, that is done */
     bool guessed; /**< most of `left` is of models of which no run has shown its speed: parameters times steps at the others' */
 } tx_forecast;
+/** Parameters times steps; what is not known counts as 1. */
+double tx_work_size(double n_parameter, double n_step);
+/** Are two runs, by their names DATASET-VIEW/LABEL/seed-N, the same but for the seed? */
+bool tx_work_alike(const char *run, const char *other);
 /** In the order in which they will start, at most `at_a_time` together. */
 tx_forecast tx_forecast_of(int n, const tx_work w[], int at_a_time);
 #endif

@@ -320,19 +320,16 @@ static int attend(state *s)
 /* All that is to do, as far as it can be told before it starts. */
 static void measure_work(state *s)
 {
-    const char *before = "";
-    size_t length = 0;
+    const char *before = NULL;
     int n = 0, like = -1;
     s->work = tx_alloc((size_t)s->total, sizeof *s->work);
     for (int i = 0; i < s->plan->n; i++) {
         const tx_job *j = &s->plan->job[i];
         if (!waits(j)) continue;
-        size_t own = (size_t)(strrchr(j->name, '/') - j->name);
-        like += own != length || strncmp(before, j->name, own) != 0;
-        before = j->name, length = own;
-        s->work[n++] = (tx_work){.like = like,
-                                 .size = fmax(j->n_parameter, 1) * fmax(j->n_step, 1),
-                                 .from = j->state == TX_JOB_RESUME ? NAN : 0};
+        like += !before || !tx_work_alike(before, j->name);
+        before = j->name;
+        s->work[n++] = (tx_work){
+            .like = like, .size = tx_work_size(j->n_parameter, j->n_step), .from = j->state == TX_JOB_RESUME ? NAN : 0};
     }
 }
 

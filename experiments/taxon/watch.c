@@ -215,7 +215,7 @@ static bool is_over(const tx_watched *r) { return r->state != TX_WATCH_RUNNING &
 static tx_work work_of(const tx_watched *r)
 {
     bool told = r->state == TX_WATCH_RUNNING || r->state == TX_WATCH_FINISHED;
-    return (tx_work){.size = fmax(r->n_parameter, 1) * fmax(r->n_step, 1),
+    return (tx_work){.size = tx_work_size(r->n_parameter, r->n_step),
                      .state = is_over(r)                     ? TX_WORK_ENDED
                               : r->state == TX_WATCH_RUNNING ? TX_WORK_RUNS
                                                              : TX_WORK_WAITS,
@@ -227,14 +227,8 @@ static tx_work work_of(const tx_watched *r)
 tx_forecast tx_watch_forecast(const tx_watch *w)
 {
     tx_work *work = tx_alloc((size_t)w->n, sizeof *work);
-    const char *before = "";
-    size_t length = 0;
-    int like = -1;
-    for (int i = 0; i < w->n; i++) {
-        const char *slash = strrchr(w->run[i].name, '/');
-        size_t own = slash ? (size_t)(slash - w->run[i].name) : 0;
-        like += like < 0 || own != length || strncmp(before, w->run[i].name, own) != 0;
-        before = w->run[i].name, length = own;
+    for (int i = 0, like = 0; i < w->n; i++) {
+        like += i > 0 && !tx_work_alike(w->run[i - 1].name, w->run[i].name);
         work[i] = work_of(&w->run[i]);
         work[i].like = like;
     }
@@ -262,7 +256,7 @@ static void add_curve(const tx_watched *r, int cells, bool utf8, tx_text *out)
     }
 }
 
-static const char line[] = "%s%-*s  %-8s %6s %11s %8s  ";
+static const char row_format[] = "%s%-*s  %-8s %6s %11s %8s  ";
 
 static void end_line(tx_text *out)
 {
@@ -281,8 +275,8 @@ static void add_run(const tx_watched *r, int name_cells, int columns, bool utf8,
     if (isfinite(r->score)) snprintf(score, sizeof score, "%.6g", r->score);
     if (r->state == TX_WATCH_RUNNING && isfinite(f.left))
         snprintf(left, sizeof left, "%s", tx_duration_text(f.left, time));
-    tx_text_add(out, line, cut ? ".." : "", cut ? 0 : name_cells, r->name + cut, tx_watched_state_name(r->state), share,
-                score, left);
+    tx_text_add(out, row_format, cut ? ".." : "", cut ? 0 : name_cells, r->name + cut, tx_watched_state_name(r->state),
+                share, score, left);
     int cells = columns - name_cells - 42;
     if (cells > 0 && r->n > 1) add_curve(r, cells < CURVE_CELLS ? cells : CURVE_CELLS, utf8, out);
     end_line(out);
@@ -324,7 +318,7 @@ void tx_watch_frame(const tx_watch *w, int columns, int rows, bool utf8, tx_text
     if (width > columns / 2) width = columns / 2;
     if (width < 3) width = 3;
     add_head(w, out);
-    tx_text_add(out, line, "", width, "run", "state", "done", "score", "left");
+    tx_text_add(out, row_format, "", width, "run", "state", "done", "score", "left");
     if (columns - width - 42 > 20) tx_text_add(out, "score, epoch by epoch");
     end_line(out);
     for (int s = 0; s < TX_N_WATCH; s++)
