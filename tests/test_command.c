@@ -333,6 +333,11 @@ static void test_forecast(void)
     f = tx_forecast_of(3, w, 1);
     CHECK_NEAR(f.left, 10, 1e-9);
     CHECK_NEAR(f.part, 2.0 / 3, 1e-9);
+    /* One that was stopped waits to go on from a quarter. */
+    w[1] = (tx_work){.size = 100, .state = TX_WORK_WAITS, .share = 0.25};
+    f = tx_forecast_of(2, w, 1);
+    CHECK_NEAR(f.left, 7.5, 1e-9);
+    CHECK_NEAR(f.part, 12.5 / 20, 1e-9);
     /* What one seed took in all is known better than what another's training promises. */
     w[1] = (tx_work){.size = 100, .state = TX_WORK_RUNS, .share = 0.8, .seconds = 1};
     CHECK_NEAR(tx_forecast_of(2, w, 1).left, 2, 1e-9);

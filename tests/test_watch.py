@@ -10,6 +10,7 @@ import os
 import pathlib
 import pty
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -75,8 +76,8 @@ def check_once(taxon, out, failures):
     failures.check(row(p.stdout, "stopped/seed-0")[:4] == ["stopped", "27", "%", "-97"], f"a stopped run: {p.stdout}")
     failures.check(row(p.stdout, "finished/seed-0")[:4] == ["finished", "100", "%", "-90"], f"a finished run: {p.stdout}")
     failures.check(row(p.stdout, "finished/seed-2") == ["waiting"], f"a waiting run: {p.stdout}")
-    # The runs that wait are like the one that took 20 seconds; one slot.
-    failures.check("about 2 min left" in p.stdout, f"the time that is left: {p.stdout}")
+    # One slot: 61 s of the run under way, three that wait like the one that took 20 seconds, 0.73 of one like the mean of both.
+    failures.check("about 3 min left" in p.stdout, f"the time that is left: {p.stdout}")
     failures.check(p.stdout.isascii() and "_" in running[-1] and running[-1].endswith("#"), f"a curve in ASCII: {running}")
     failures.check("▁" in wide.stdout and "█" in wide.stdout, "a curve in UTF-8")
     failures.check(tx.run(taxon, "watch", out / "none").returncode == 66, "a folder that is not there")
@@ -118,6 +119,16 @@ class Terminal:
         self.read()
         os.close(self.master)
         return self.p.returncode
+
+
+def check_stopped(taxon, out, failures):
+    """What was stopped waits to go on: it is done as far as it got, and its rest is still to come."""
+    make(out, waiting=0)
+    for name in ("running", "failed", "finished", "diverged"):
+        shutil.rmtree(out / "ring-raw" / name)
+    (out / "plan.jsonl").write_text(json.dumps({"run": "ring-raw/stopped/seed-0", "n_parameter": 10, "n_step": STEPS}) + "\n")
+    text = tx.run(taxon, "watch", out).stdout
+    failures.check("0 running" not in text and "] 27 %" in text and row(text, "stopped/seed-0")[:3] == ["stopped", "27", "%"], f"one that was stopped, alone:\n{text}")
 
 
 def check_terminal(taxon, out, failures):
@@ -163,6 +174,7 @@ def main(taxon):
         make(out)
         check_once(taxon, out, failures)
         check_terminal(taxon, out, failures)
+        check_stopped(taxon, pathlib.Path(folder, "stopped"), failures)
         many = pathlib.Path(folder, "many")
         make(many, waiting=2000)
         p = tx.run(taxon, "watch", many)

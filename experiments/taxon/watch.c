@@ -210,7 +210,11 @@ void tx_watch_close(tx_watch *w)
 /* Estimators follow the last step. */
 static double share_at(const tx_watched *r, double step) { return r->n_step > 0 ? 0.9 * fmin(step / r->n_step, 1) : 0; }
 
-static bool is_over(const tx_watched *r) { return r->state != TX_WATCH_RUNNING && r->state != TX_WATCH_WAITING; }
+/* One that was stopped waits to go on. */
+static bool is_over(const tx_watched *r)
+{
+    return r->state == TX_WATCH_FINISHED || r->state == TX_WATCH_DIVERGED || r->state == TX_WATCH_FAILED;
+}
 
 static tx_work work_of(const tx_watched *r)
 {
