@@ -358,6 +358,7 @@ def check_plane(taxon, plots, check):
     spans = [re.search(r"both axes from ([\d.]+) to ([\d.]+): samples of gaussian", a) for a in alts]
     spans = [(float(m[1]), float(m[2])) for m in spans if m]
     check(any(80 < lo < 100 < hi < 120 for lo, hi in spans), f"a frame of samples alone: {alts[:4]}")
+    check("the same for all seeds" in "".join(page.text), "an error over seeds that agree")
     check(not plots or any(a.startswith("smoothed_kl against seconds") for a in alts), f"cost against smoothed_kl: {alts}")
     said = "".join(page.text)
     check(not plots or "vae, seed 1, lower bound by elbo: median" in said, "a histogram of the seed that has the estimate")

@@ -37,8 +37,11 @@ static void put_result(tx_report *r, const tx_tree *t, int k, const tx_board_row
         tx_html_add(&r->out, " nats");
         tx_text_add(&r->out, "</span> <small>");
         bool exact = strcmp(row->cell->name, "exact") == 0;
-        tx_html_add(&r->out, "%s%s%s; error over %s", tx_kind_plain(row->cell->kind), exact ? "" : " by ",
-                    exact ? "" : row->cell->name, row->cell->over_seeds ? "seeds" : "examples");
+        tx_html_add(&r->out, "%s%s%s; %s", tx_kind_plain(row->cell->kind), exact ? "" : " by ",
+                    exact ? "" : row->cell->name,
+                    !row->cell->over_seeds ? "error over examples"
+                    : row->cell->error > 0 ? "error over seeds"
+                                           : "the same for all seeds");
         tx_text_add(&r->out, "</small>");
     }
     tx_text_add(&r->out, "</li>");
